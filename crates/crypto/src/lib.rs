@@ -1,0 +1,1 @@
+//! Suite 1: the cryptography of Chartkey, without I/O.

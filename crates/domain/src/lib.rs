@@ -1,0 +1,1 @@
+//! Nouns, rules and policy.

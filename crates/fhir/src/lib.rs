@@ -1,0 +1,1 @@
+//! FHIR R4 parsing, classification and presentation, without I/O.

@@ -1,0 +1,1 @@
+//! All I/O that is not the database: mail, blobs, PDF.

@@ -1,0 +1,2 @@
+//! The Chartkey server and command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! One file per noun, one function per use case.

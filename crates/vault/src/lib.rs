@@ -1,0 +1,1 @@
+//! What a key-holder does: write, open, grant, adopt, rotate. No I/O.

@@ -1,1 +1,19 @@
 //! All SQL, for SQLite and PostgreSQL.
+//!
+//! [`engine`] turns both databases into one small synchronous interface: a
+//! read is a closure over a [`Reader`], a write is a closure over a [`Tx`],
+//! and the writes that wait together are made durable together. Every other
+//! module is one noun: free functions that take a `Reader` or a `Tx`.
+//!
+//! What this crate must not know: who may do what (it is told by a permit),
+//! what time it is, and what any sealed column says. It can spell ciphertext
+//! only.
+
+pub mod engine;
+mod migrate;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use engine::{
+    FromValue, Place, Reader, Row, Store, StoreConfig, StoreError, ToValue, Tx, Value,
+};

@@ -1,1 +1,18 @@
-//! Nouns, rules and policy.
+//! Nouns, ids, rules, the policy, and the doors that the outside implements.
+//!
+//! No I/O, no clock, no chance: time and randomness come as arguments. Types here
+//! are plain and not serialisable; what goes over the wire is copied in `server`,
+//! what is stored in `store`. Nothing here can hold a key or open a record.
+
+pub mod accounts;
+pub mod blobs;
+pub mod clock;
+pub mod doors;
+pub mod grants;
+pub mod ids;
+pub mod mail;
+pub mod policy;
+pub mod purposes;
+pub mod records;
+pub mod sessions;
+pub mod text;

@@ -1,0 +1,381 @@
+//! The rules: one match over what is asked and about what. What it does not name
+//! is refused.
+
+use jiff::Timestamp;
+
+use crate::accounts::{AccountKind, Verification};
+use crate::grants::{GrantFacts, Holder};
+use crate::ids::AccountId;
+use crate::policy::facts::{AccountFacts, Caller, EntryFacts, PatientFacts, Target};
+use crate::policy::permit::{Actor, Permit, Scope, Within};
+use crate::policy::refusal::{Noun, Refusal};
+use crate::policy::standing::{
+    Holdings, Standing, may_manage, may_use_grants, opening, standing, step_up,
+};
+use crate::policy::{Action, Group, links};
+use crate::records::RecordFacts;
+
+/// See [`crate::policy::permit`].
+pub(super) fn decide(
+    caller: &Caller,
+    action: Action,
+    target: Target<'_>,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    if let (Group::Public, Target::Public) = (action.group(), target) {
+        return Ok(Permit::new(action, Actor::Nobody));
+    }
+    let account = match caller {
+        Caller::Link(link) => return links::decide(link, action, target, now),
+        Caller::Account(account) => account,
+        Caller::Nobody => return Err(Refusal::Unauthenticated),
+    };
+    if account.disabled {
+        return Err(Refusal::Disabled);
+    }
+    if account.kind == AccountKind::Provider && account.verification == Verification::Suspended {
+        return Err(Refusal::ProviderSuspended);
+    }
+    signed_in(account, action, target, now)
+}
+
+/// What somebody with a living session may do.
+fn signed_in(
+    account: &AccountFacts,
+    action: Action,
+    target: Target<'_>,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    use Action as A;
+    use Target as T;
+    match (action, target) {
+        // One's own account, whatever its kind.
+        (
+            A::FindSession
+            | A::ListSessions
+            | A::ResendVerification
+            | A::UpdatePassword
+            | A::CreateRecoveryCode
+            | A::RekeyAccount
+            | A::ListEvents
+            | A::ListPermissions
+            | A::ListRequests
+            | A::ListAudit
+            | A::FindAnalytics,
+            T::Account(owner),
+        ) => own(account, action, owner, now),
+        (
+            A::FindProfile | A::UpdateProfile | A::DeleteAccount | A::ListDisclosures,
+            T::Account(owner),
+        ) => match account.kind {
+            AccountKind::Patient => own(account, action, owner, now),
+            AccountKind::Provider | AccountKind::Admin => Err(Refusal::Forbidden),
+        },
+        (A::ConvertRecord, T::Account(owner)) => match account.kind {
+            AccountKind::Patient | AccountKind::Provider => own(account, action, owner, now),
+            AccountKind::Admin => Err(Refusal::Forbidden),
+        },
+        (A::DeleteSession, T::Session(session)) if session.account == account.id => {
+            Ok(by(account, action))
+        }
+        (A::DeleteSession, T::Session(_)) => Err(Refusal::Unknown(Noun::Session)),
+
+        // What everybody who is signed in may know.
+        (A::FindAccountKeys, T::Account(_)) | (A::ListProviders, T::Deployment) => {
+            Ok(by(account, action))
+        }
+
+        // A patient's record.
+        (
+            A::ListRecords | A::FindRecordSummary | A::ExportRecords | A::FindPatientKeys,
+            T::Patient(patient),
+        ) => list(account, action, patient, now),
+        (
+            A::CreateRecord | A::FindKnownTags | A::CreateBlob | A::AppendBlob,
+            T::Patient(patient),
+        ) => write(account, action, patient, now),
+        (
+            A::FindRecord
+            | A::ListRecordHistory
+            | A::FindRecordContent
+            | A::FindBlob
+            | A::UpdateRecord
+            | A::DeleteRecord
+            | A::MoveRecord,
+            T::Record(patient, record),
+        ) => one(account, action, patient, record, now),
+
+        // What managers alone do.
+        (
+            A::ListUnadoptedBatches
+            | A::AdoptBatches
+            | A::BeginEpochs
+            | A::BeginGeneration
+            | A::CreateGrant
+            | A::CreateShare
+            | A::ListShares
+            | A::ListPermissions
+            | A::ListRequests
+            | A::ListAudit
+            | A::ListDisclosures,
+            T::Patient(patient),
+        ) => managers(account, action, patient, now),
+        (
+            A::RevokeGrant | A::FindShareLink | A::UpdateShare | A::RevokeShare | A::PutShareFiles,
+            T::Grant(patient, grant),
+        ) => about_grant(account, action, patient, grant, now),
+
+        // Asking for access.
+        (A::CreateRequest, T::Patient(patient)) => match account.kind {
+            AccountKind::Provider => {
+                may_use_grants(account)?;
+                Ok(by(account, action).on(patient.id))
+            }
+            AccountKind::Patient | AccountKind::Admin => Err(Refusal::Forbidden),
+        },
+        (A::AnswerRequest, T::Request(patient, request)) => {
+            match standing(account, patient, now)? {
+                Standing::Manager if request.patient == patient.id => {
+                    may_manage(account, action, patient, now)?;
+                    Ok(by(account, action).on(patient.id).within(Scope::All))
+                }
+                _ if request.asker == account.id => Err(Refusal::ManagersOnly),
+                _ => Err(Refusal::Unknown(Noun::Request)),
+            }
+        }
+
+        // The trail.
+        (A::FindAuditProof, T::Entry(entry)) => about_entry(account, action, entry),
+
+        // Administration.
+        (
+            A::ListAdminProviders
+            | A::ListAdminAccounts
+            | A::FindSystemHealth
+            | A::ListCheckpoints
+            | A::FindTotals,
+            T::Deployment,
+        ) if account.kind == AccountKind::Admin => Ok(by(account, action)),
+        // Nobody switches themselves off, or approves of themselves.
+        (A::VerifyProvider | A::DisableAccount, T::Account(other))
+            if account.kind == AccountKind::Admin && other != account.id =>
+        {
+            Ok(by(account, action))
+        }
+
+        _ => Err(Refusal::Forbidden),
+    }
+}
+
+/// A permit of this account, reaching no record.
+fn by(account: &AccountFacts, action: Action) -> Permit {
+    Permit::new(action, Actor::Account(account.id))
+}
+
+/// What everybody does with their own account, and nobody with another's.
+fn own(
+    account: &AccountFacts,
+    action: Action,
+    owner: AccountId,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    if owner != account.id {
+        return Err(Refusal::Unknown(Noun::Account));
+    }
+    step_up(account, action, now)?;
+    Ok(by(account, action))
+}
+
+/// Reading a patient's records as a whole: managers everything, others what
+/// their living grants cover.
+fn list(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let holdings = match standing(account, patient, now)? {
+        Standing::Manager => return managing(account, action, patient, now),
+        Standing::Stranger => return Err(Refusal::Unknown(Noun::Patient)),
+        Standing::Holder(holdings) => holdings,
+    };
+    if holdings.active.is_empty() {
+        return Err(holdings.why_idle(|_| true, Noun::Patient));
+    }
+    may_use_grants(account)?;
+    opening(account, action, patient)?;
+    let mut within = holdings.within(account);
+    if action == Action::ExportRecords {
+        within = to_take_along(&holdings, within);
+        if within.reads.is_empty() {
+            return Err(Refusal::NoDownload);
+        }
+    }
+    if action != Action::FindPatientKeys {
+        within.writes.clear();
+    }
+    Ok(by(account, action)
+        .on(patient.id)
+        .within(Scope::Within(within)))
+}
+
+/// Only what may be downloaded.
+fn to_take_along(holdings: &Holdings<'_>, mut within: Within) -> Within {
+    within.reads.retain(|coverage| {
+        holdings
+            .active
+            .iter()
+            .any(|grant| grant.id == coverage.grant && grant.may_download)
+    });
+    within.author = None;
+    within
+}
+
+/// Adding to a patient's records.
+fn write(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let holdings = match standing(account, patient, now)? {
+        Standing::Manager => return managing(account, action, patient, now),
+        Standing::Stranger => return Err(Refusal::Unknown(Noun::Patient)),
+        Standing::Holder(holdings) => holdings,
+    };
+    if holdings.active.is_empty() {
+        return Err(holdings.why_idle(|_| true, Noun::Patient));
+    }
+    may_use_grants(account)?;
+    let within = Within {
+        reads: Vec::new(),
+        author: None,
+        ..holdings.within(account)
+    };
+    if within.writes.is_empty() {
+        return Err(Refusal::NoWrite);
+    }
+    opening(account, action, patient)?;
+    Ok(by(account, action)
+        .on(patient.id)
+        .within(Scope::Within(within)))
+}
+
+/// Doing something to one record.
+fn one(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    record: &RecordFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let holdings = match standing(account, patient, now)? {
+        _ if record.deleted => return Err(Refusal::Unknown(Noun::Record)),
+        Standing::Manager => {
+            return Ok(managing(account, action, patient, now)?.on_record(Some(record.id)));
+        }
+        Standing::Holder(holdings) if !record.moving => holdings,
+        Standing::Holder(_) | Standing::Stranger => return Err(Refusal::Unknown(Noun::Record)),
+    };
+    let wrote_it = record.author == Some(account.id);
+    let mut within = holdings.within(account);
+    within
+        .reads
+        .retain(|coverage| coverage.covers_record(record));
+    within
+        .writes
+        .retain(|(_, types)| types.contains(record.compartment.record_type));
+    if !wrote_it {
+        within.author = None;
+    }
+    if within.reads.is_empty() && within.author.is_none() {
+        let concern = |grant: &GrantFacts| wrote_it || grant.coverage().covers_record(record);
+        return Err(holdings.why_idle(concern, Noun::Record));
+    }
+    may_use_grants(account)?;
+    match action {
+        Action::FindRecord | Action::ListRecordHistory | Action::FindBlob => within.writes.clear(),
+        Action::FindRecordContent => {
+            within.writes.clear();
+            // Whoever wrote a file has it already.
+            if !wrote_it {
+                within = to_take_along(&holdings, within);
+                if within.reads.is_empty() {
+                    return Err(Refusal::NoDownload);
+                }
+            }
+        }
+        // A new version needs both: to read what it succeeds, and to write.
+        Action::UpdateRecord if !within.reads.is_empty() && !within.writes.is_empty() => {}
+        Action::UpdateRecord => return Err(Refusal::NoWrite),
+        _ => return Err(Refusal::ManagersOnly),
+    }
+    opening(account, action, patient)?;
+    Ok(by(account, action)
+        .on(patient.id)
+        .on_record(Some(record.id))
+        .within(Scope::Within(within)))
+}
+
+/// What a manager is permitted, which is everything that asks for no more.
+fn managing(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    may_manage(account, action, patient, now)?;
+    Ok(by(account, action).on(patient.id).within(Scope::All))
+}
+
+/// What managers alone do.
+fn managers(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    match standing(account, patient, now)? {
+        Standing::Manager => managing(account, action, patient, now),
+        Standing::Holder(holdings) if holdings.active.is_empty() => {
+            Err(holdings.why_idle(|_| true, Noun::Patient))
+        }
+        Standing::Holder(_) => Err(Refusal::ManagersOnly),
+        Standing::Stranger => Err(Refusal::Unknown(Noun::Patient)),
+    }
+}
+
+/// What managers do to a grant or a link.
+fn about_grant(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    grant: &GrantFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let is_link = grant.holder == Holder::Link;
+    let noun = if is_link { Noun::Share } else { Noun::Grant };
+    let fits = is_link == (action.group() == Group::Shares) && grant.patient == patient.id;
+    match standing(account, patient, now)? {
+        Standing::Manager if fits => managing(account, action, patient, now),
+        _ if grant.holder == Holder::Account(account.id) => Err(Refusal::ManagersOnly),
+        _ => Err(Refusal::Unknown(noun)),
+    }
+}
+
+/// An entry of the trail may be proved to whom it is about, and to whom it names.
+fn about_entry(
+    account: &AccountFacts,
+    action: Action,
+    entry: &EntryFacts,
+) -> Result<Permit, Refusal> {
+    let manages = account.kind != AccountKind::Admin && entry.managers.contains(&account.id);
+    if !manages && entry.actor != Some(account.id) {
+        return Err(Refusal::Unknown(Noun::Entry));
+    }
+    let permit = by(account, action);
+    Ok(match entry.patient {
+        Some(patient) if manages => permit.on(patient),
+        _ => permit,
+    })
+}

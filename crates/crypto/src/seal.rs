@@ -198,3 +198,6 @@ pub fn open_with(
 ) -> Result<SecretBytes, OpenError> {
     KemPrivate::new(seed).open(info, aad, sealed)
 }
+
+#[cfg(test)]
+mod tests;

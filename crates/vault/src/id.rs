@@ -194,7 +194,10 @@ mod tests {
         let id: Id = text.parse().unwrap();
         assert_eq!(id.to_string(), text);
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{text}\""));
-        assert_eq!(serde_json::from_str::<Id>(&format!("\"{text}\"")).unwrap(), id);
+        assert_eq!(
+            serde_json::from_str::<Id>(&format!("\"{text}\"")).unwrap(),
+            id
+        );
         for wrong in [
             "",
             "0195E6D4-1C2B-7F3A-9C4D-0123456789AB",

@@ -1,1 +1,45 @@
-//! What a key-holder does: write, open, grant, adopt, rotate. No I/O.
+//! What a key-holder does: write, open, grant, adopt, rotate.
+//!
+//! What it is for: everything that needs a key, in one place, driven alike by
+//! the browser (as WebAssembly), the command line, assisted requests inside
+//! the server, and tests. It speaks the sealed protocol's messages through a
+//! [`transport::Transport`] that somebody else provides.
+//!
+//! What it must not know: HTTP, SQL, files, clocks, the operating system's
+//! randomness. Time and chance are arguments.
+//!
+//! | module | |
+//! |---|---|
+//! | [`keys`] | which key derives from which |
+//! | [`statement`], [`chain`] | what a patient and an account sign |
+//! | [`account`], [`patient`] | making and opening |
+//! | [`record`], [`write`](mod@write), [`read`] | content |
+//! | [`grant`], [`granting`], [`settle`] | keyrings, grants, epochs, adoption |
+//! | [`client`], [`transport`] | the state machine and its door |
+//! | [`protocol`] | the messages |
+
+pub mod account;
+pub mod bytes;
+pub mod chain;
+pub mod client;
+pub mod epoch;
+pub mod error;
+pub mod grant;
+pub mod granting;
+pub mod id;
+pub mod keys;
+pub mod patient;
+pub mod protocol;
+pub mod read;
+pub mod record;
+pub mod settle;
+pub mod statement;
+pub mod transport;
+pub mod write;
+
+pub use bytes::{Bytes, Bytes32};
+pub use client::{Act, Client, Memory};
+pub use epoch::Epoch;
+pub use error::VaultError;
+pub use id::Id;
+pub use transport::Transport;

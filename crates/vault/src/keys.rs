@@ -1,0 +1,359 @@
+//! The key hierarchy: which key derives from which, and what names each.
+//! Pure; the only place where purposes and associated data are spelled.
+
+use chartkey_crypto::{
+    Secret, SecretBytes, derive, encode,
+    seal::{self, KemPrivate, KemPublic},
+    sign::SigningKey,
+    wrap,
+};
+use chartkey_fhir::Compartment;
+use rand_core::CryptoRng;
+
+use crate::{
+    Id,
+    bytes::{Bytes, Bytes32},
+    epoch::Epoch,
+    error::VaultError,
+    protocol::RecipientKind,
+};
+
+/// An account's seed and what derives from it.
+pub struct AccountSecrets {
+    account: Id,
+    seed: Secret,
+    kem: KemPrivate,
+    sign: SigningKey,
+}
+
+impl AccountSecrets {
+    /// Expands the seed of `account`.
+    pub fn new(account: Id, seed: Secret) -> Self {
+        let kem = KemPrivate::new(&derive(&seed, "account/kem", &[]));
+        let sign = SigningKey::from_secret(&derive(&seed, "account/sign", &[]));
+        Self {
+            account,
+            seed,
+            kem,
+            sign,
+        }
+    }
+
+    /// Whose they are.
+    pub const fn account(&self) -> Id {
+        self.account
+    }
+
+    /// The seed itself, for wrapping under ways in.
+    pub const fn seed(&self) -> &Secret {
+        &self.seed
+    }
+
+    /// The public key that others seal to.
+    pub fn kem_public(&self) -> KemPublic {
+        self.kem.public()
+    }
+
+    /// Opens what was sealed to the account.
+    pub fn open(&self, info: &[u8], aad: &[u8], sealed: &[u8]) -> Result<SecretBytes, VaultError> {
+        Ok(self.kem.open(info, aad, sealed)?)
+    }
+
+    /// Signs for the account.
+    pub const fn signing_key(&self) -> &SigningKey {
+        &self.sign
+    }
+
+    /// For wrapping what only this account caches or imports.
+    pub fn dedup_key(&self) -> Secret {
+        derive(&self.seed, "account/dedup", &[])
+    }
+}
+
+impl std::fmt::Debug for AccountSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccountSecrets({})", self.account)
+    }
+}
+
+/// The seed of one generation of a patient.
+#[derive(Clone, Debug)]
+pub struct PatientSeed {
+    /// From 1.
+    pub generation: u32,
+    seed: Secret,
+}
+
+impl PatientSeed {
+    /// Names the generation of a seed.
+    pub const fn new(generation: u32, seed: Secret) -> Self {
+        Self { generation, seed }
+    }
+
+    /// The seed itself, for sealing to managers.
+    pub const fn secret(&self) -> &Secret {
+        &self.seed
+    }
+
+    /// Signs the patient's statements.
+    pub fn signing_key(&self) -> SigningKey {
+        SigningKey::from_secret(&derive(&self.seed, "patient/sign", &[]))
+    }
+
+    /// Private half of the inbox.
+    pub fn inbox(&self) -> Secret {
+        derive(&self.seed, "patient/inbox", &[])
+    }
+
+    /// For identity and content tags.
+    pub fn dedup_key(&self) -> Secret {
+        derive(&self.seed, "patient/dedup", &[])
+    }
+
+    /// Wraps a grant's cover for managers.
+    pub fn cover_key(&self, grant: Id) -> Secret {
+        derive(&self.seed, "patient/cover", &[grant.as_bytes()])
+    }
+
+    /// K of a link.
+    pub fn link_key(&self, grant: Id) -> LinkKey {
+        LinkKey(derive(&self.seed, "link", &[grant.as_bytes()]))
+    }
+
+    /// The grant's own seed, in keyrings of this generation.
+    pub fn grant_seed(&self, grant: Id) -> Secret {
+        derive(&self.seed, "grant", &[grant.as_bytes()])
+    }
+
+    /// The key of a compartment in an epoch of this generation.
+    pub fn compartment_key(&self, compartment: Compartment, epoch: Epoch) -> Secret {
+        derive(
+            &self.seed,
+            "compartment",
+            &[compartment.name().as_bytes(), &epoch.to_bytes()],
+        )
+    }
+
+    /// Wraps the seed of the generation before.
+    pub fn wrap_previous(
+        &self,
+        patient: Id,
+        previous: &Self,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Bytes {
+        let key = derive(&self.seed, "generation/previous", &[]);
+        let aad = previous_aad(patient, previous.generation);
+        Bytes(wrap::wrap(&key, &aad, previous.seed.as_bytes(), rng))
+    }
+
+    /// Unwraps the seed of the generation before.
+    pub fn unwrap_previous(
+        &self,
+        patient: Id,
+        generation: u32,
+        wrapped: &Bytes,
+    ) -> Result<Self, VaultError> {
+        let key = derive(&self.seed, "generation/previous", &[]);
+        let seed = wrap::unwrap_secret(&key, &previous_aad(patient, generation), &wrapped.0)?;
+        Ok(Self { generation, seed })
+    }
+
+    /// Seals the seed to a manager.
+    pub fn seal_to_manager(
+        &self,
+        patient: Id,
+        account: Id,
+        key: &KemPublic,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Bytes {
+        let aad = seed_aad(patient, self.generation, account);
+        Bytes(seal::seal_to(
+            key,
+            b"patient-seed",
+            &aad,
+            self.seed.as_bytes(),
+            rng,
+        ))
+    }
+
+    /// Opens a seed sealed to a manager.
+    pub fn open_as_manager(
+        patient: Id,
+        generation: u32,
+        account: &AccountSecrets,
+        sealed: &Bytes,
+    ) -> Result<Self, VaultError> {
+        let aad = seed_aad(patient, generation, account.account());
+        let open = account.open(b"patient-seed", &aad, &sealed.0)?;
+        let seed = open.to_secret().ok_or(VaultError::Open)?;
+        Ok(Self { generation, seed })
+    }
+}
+
+fn previous_aad(patient: Id, generation: u32) -> Vec<u8> {
+    encode::lp(&[b"generation", patient.as_bytes(), &generation.to_be_bytes()])
+}
+
+fn seed_aad(patient: Id, generation: u32, account: Id) -> Vec<u8> {
+    encode::lp(&[
+        b"patient-seed",
+        patient.as_bytes(),
+        &generation.to_be_bytes(),
+        account.as_bytes(),
+    ])
+}
+
+/// K of a link: the secret in its URL's fragment and the key of its SMART
+/// Health Links files.
+#[derive(Clone, Debug)]
+pub struct LinkKey(Secret);
+
+impl LinkKey {
+    /// From the 32 bytes in a URL.
+    pub const fn new(secret: Secret) -> Self {
+        Self(secret)
+    }
+
+    /// The 32 bytes.
+    pub const fn secret(&self) -> &Secret {
+        &self.0
+    }
+
+    /// What proves to the server that the holder has K.
+    pub fn auth(&self) -> Bytes32 {
+        Bytes32(*derive(&self.0, "link/auth", &[]).as_bytes())
+    }
+
+    /// Unwraps the keyring.
+    pub fn keyring_key(&self) -> Secret {
+        derive(&self.0, "link/keyring", &[])
+    }
+
+    /// Unwraps the cover.
+    pub fn cover_key(&self) -> Secret {
+        derive(&self.0, "link/cover", &[])
+    }
+}
+
+/// Associated data of a batch key wrapped under a compartment key.
+pub fn batch_aad(patient: Id, compartment: Compartment, epoch: Epoch, batch: Id) -> Vec<u8> {
+    encode::lp(&[
+        b"batch",
+        patient.as_bytes(),
+        compartment.name().as_bytes(),
+        &epoch.to_bytes(),
+        batch.as_bytes(),
+    ])
+}
+
+/// Associated data of a batch key sealed directly to a principal.
+pub fn envelope_aad(
+    patient: Id,
+    compartment: Compartment,
+    to: RecipientKind,
+    id: Id,
+    batch: Id,
+) -> Vec<u8> {
+    let kind: &[u8] = match to {
+        RecipientKind::Inbox => b"inbox",
+        RecipientKind::Grant => b"grant",
+        RecipientKind::Account => b"account",
+    };
+    encode::lp(&[
+        b"envelope",
+        patient.as_bytes(),
+        compartment.name().as_bytes(),
+        kind,
+        id.as_bytes(),
+        batch.as_bytes(),
+    ])
+}
+
+/// Info of a directly sealed batch key.
+pub const ENVELOPE_INFO: &[u8] = b"batch";
+/// Info of a version key sealed to a grant of single records.
+pub const VERSION_INFO: &[u8] = b"version";
+
+/// Associated data of a version key sealed to a grant.
+pub fn version_envelope_aad(patient: Id, record: Id, version: u32, grant: Id) -> Vec<u8> {
+    encode::lp(&[
+        b"version-envelope",
+        patient.as_bytes(),
+        record.as_bytes(),
+        &version.to_be_bytes(),
+        grant.as_bytes(),
+    ])
+}
+
+/// Associated data of an epoch link.
+pub fn epoch_link_aad(
+    patient: Id,
+    compartment: Compartment,
+    epoch: Epoch,
+    previous: Epoch,
+) -> Vec<u8> {
+    encode::lp(&[
+        b"epoch-link",
+        patient.as_bytes(),
+        compartment.name().as_bytes(),
+        &epoch.to_bytes(),
+        &previous.to_bytes(),
+    ])
+}
+
+/// The keys of one record version.
+#[derive(Clone)]
+pub struct VersionKey(Secret);
+
+impl VersionKey {
+    /// From the key of its batch.
+    pub fn derive(batch_key: &Secret, record: Id, version: u32) -> Self {
+        Self(derive(
+            batch_key,
+            "version",
+            &[record.as_bytes(), &version.to_be_bytes()],
+        ))
+    }
+
+    /// From a keyring or a version envelope.
+    pub const fn new(secret: Secret) -> Self {
+        Self(secret)
+    }
+
+    /// The key itself, for extra readers.
+    pub const fn secret(&self) -> &Secret {
+        &self.0
+    }
+
+    /// Opens and seals the header.
+    pub fn header_key(&self) -> Secret {
+        derive(&self.0, "header", &[])
+    }
+
+    /// Opens and seals the body.
+    pub fn body_key(&self) -> Secret {
+        derive(&self.0, "body", &[])
+    }
+
+    /// Binds content to this key: two readers cannot be shown two contents.
+    pub fn commitment(&self) -> Bytes32 {
+        Bytes32(*derive(&self.0, "commit", &[]).as_bytes())
+    }
+}
+
+/// Associated data of a record's header or body.
+pub fn content_aad(
+    part: &str,
+    patient: Id,
+    record: Id,
+    version: u32,
+    commitment: &Bytes32,
+) -> Vec<u8> {
+    encode::lp(&[
+        part.as_bytes(),
+        patient.as_bytes(),
+        record.as_bytes(),
+        &version.to_be_bytes(),
+        &commitment.0,
+    ])
+}

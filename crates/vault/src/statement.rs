@@ -1,0 +1,264 @@
+//! Signed statements: what a patient or an account says about keys, grants
+//! and epochs. Each names its predecessor, so that a server can neither
+//! invent a reader nor swap a key nor roll back unnoticed.
+//!
+//! A statement travels as its exact JSON text with a signature over
+//! `lp("chartkey/1/sign/statement", text)`; nobody re-serialises it.
+
+use chartkey_crypto::{
+    encode,
+    seal::KemPublic,
+    sign::{Signature, SigningKey, VerifyKey},
+};
+use chartkey_fhir::{Compartment, Kinds, RecordType};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Id, bytes::Bytes32, epoch::Epoch, error::VaultError};
+
+const DOMAIN: &str = "statement";
+/// Longest statement accepted, in bytes.
+pub const MAX_STATEMENT_BYTES: usize = 1 << 20;
+
+/// The exact text of a statement and who vouches for it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SignedStatement {
+    /// The statement's JSON text, byte for byte as signed.
+    pub body: String,
+    /// By the key that the statement's place in its chain demands.
+    #[cfg_attr(feature = "schema", schema(value_type = String, format = Byte))]
+    pub signature: Signature,
+    /// By the new key, where a statement introduces one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, format = Byte))]
+    pub cosignature: Option<Signature>,
+}
+
+impl SignedStatement {
+    /// Signs `statement`; `cosigner` is the key that it introduces.
+    pub fn sign<S: Serialize>(
+        statement: &S,
+        signer: &SigningKey,
+        cosigner: Option<&SigningKey>,
+    ) -> Result<Self, VaultError> {
+        let body = serde_json::to_string(statement).map_err(|_| VaultError::Internal)?;
+        let signature = signer.sign(DOMAIN, &[body.as_bytes()]);
+        let cosignature = cosigner.map(|key| key.sign(DOMAIN, &[body.as_bytes()]));
+        Ok(Self {
+            body,
+            signature,
+            cosignature,
+        })
+    }
+
+    /// SHA-256 over body and signature: what the successor names.
+    pub fn hash(&self) -> Bytes32 {
+        let bytes = encode::lp(&[
+            b"chartkey/1/statement",
+            self.body.as_bytes(),
+            self.signature.as_bytes(),
+        ]);
+        Bytes32(Sha256::digest(bytes).into())
+    }
+
+    /// Whether `key` made the signature.
+    pub fn is_signed_by(&self, key: &VerifyKey) -> bool {
+        key.verify(DOMAIN, &[self.body.as_bytes()], &self.signature)
+            .is_ok()
+    }
+
+    /// Whether `key` made the cosignature.
+    pub fn is_cosigned_by(&self, key: &VerifyKey) -> bool {
+        self.cosignature
+            .as_ref()
+            .is_some_and(|s| key.verify(DOMAIN, &[self.body.as_bytes()], s).is_ok())
+    }
+
+    /// The statement, if its text is one of a patient's chain.
+    pub fn patient_statement(&self) -> Result<PatientStatement, VaultError> {
+        self.parse()
+    }
+
+    /// The statement, if its text is one of an account's chain.
+    pub fn account_statement(&self) -> Result<AccountStatement, VaultError> {
+        self.parse()
+    }
+
+    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, VaultError> {
+        if self.body.len() > MAX_STATEMENT_BYTES {
+            return Err(VaultError::Statement("too long"));
+        }
+        serde_json::from_str(&self.body).map_err(|_| VaultError::Statement("not a statement"))
+    }
+}
+
+/// A statement in a patient's chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PatientStatement {
+    /// Whose chain.
+    pub patient: Id,
+    /// Position, from 0.
+    pub seq: u64,
+    /// Hash of the predecessor; absent for the first.
+    pub prev: Option<Bytes32>,
+    /// When the author says it was made.
+    pub at: Timestamp,
+    /// What it says.
+    #[serde(flatten)]
+    pub says: PatientSays,
+}
+
+/// What a statement in a patient's chain can say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PatientSays {
+    /// A generation of the patient seed begins. Signed by the previous
+    /// generation's key, cosigned by the new; the first by itself alone.
+    Generation(GenerationTerms),
+    /// A grant is made.
+    Grant(GrantTerms),
+    /// A living grant ends earlier or later than it said before.
+    Terms {
+        /// Which grant.
+        grant: Id,
+        /// Its new end.
+        expires_at: Timestamp,
+    },
+    /// A grant ends now.
+    End {
+        /// Which grant.
+        grant: Id,
+    },
+    /// Epochs begin, and the keyrings of `reissued` hold them where covered.
+    Epochs {
+        /// The new current epochs.
+        begun: Vec<(Compartment, Epoch)>,
+        /// Grants whose keyring was made anew with them.
+        reissued: Vec<Id>,
+    },
+}
+
+/// A generation of a patient's seed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GenerationTerms {
+    /// From 1.
+    pub generation: u32,
+    /// Verifies what this generation signs.
+    pub sign_key: VerifyKey,
+    /// What direct writers seal to.
+    pub inbox_key: KemPublic,
+    /// Who holds the seed.
+    pub managers: Vec<ManagerRef>,
+    /// Grants that live on; every other one ends here.
+    pub carries: Vec<CarriedGrant>,
+}
+
+/// A manager, by account and by the key that the seed was sealed to.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ManagerRef {
+    /// The account.
+    pub account: Id,
+    /// SHA-256 of its public key.
+    pub fingerprint: Bytes32,
+}
+
+/// A grant that a new generation carries over, with its new key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CarriedGrant {
+    /// Which grant.
+    pub grant: Id,
+    /// Replaces the key in its terms.
+    pub grant_key: KemPublic,
+    /// What the holder's new keyring opens.
+    pub holds: Vec<(Compartment, Epoch)>,
+}
+
+/// Who holds a grant's keyring.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum HolderKind {
+    /// A signed-in account; the keyring is sealed to its public key.
+    Account,
+    /// Whoever has the link; the keyring is wrapped under a key from K.
+    Link,
+}
+
+/// The signed terms of a grant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantTerms {
+    /// Its id; for a link also the id K derives from.
+    pub grant: Id,
+    /// Generation in which it was made.
+    pub generation: u32,
+    /// What direct writers seal to for this grant.
+    pub grant_key: KemPublic,
+    /// Account or link.
+    pub holder_kind: HolderKind,
+    /// SHA-256(lp(salt, holder id, fingerprint)): says nothing to writers.
+    pub holder_hash: Bytes32,
+    /// Fingerprint of the key the keyring is sealed to; for a link of its
+    /// authentication value.
+    pub sealed_to: Bytes32,
+    /// Types it covers; empty for write-only and by-record grants.
+    pub types: Vec<RecordType>,
+    /// Kinds it covers besides records without kinds.
+    pub kinds: Kinds,
+    /// For a grant of single records: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<Vec<Id>>,
+    /// From when.
+    pub valid_from: Timestamp,
+    /// Till when.
+    pub expires_at: Timestamp,
+    /// Coded purpose of use (`TREAT`, …).
+    pub purpose: String,
+    /// May the holder download.
+    pub may_download: bool,
+    /// Types the holder may add.
+    pub write_types: Vec<RecordType>,
+    /// May the holder re-share.
+    pub may_reshare: bool,
+    /// Compartment keys in the keyring.
+    pub holds: Vec<(Compartment, Epoch)>,
+}
+
+impl GrantTerms {
+    /// Whether the terms cover a compartment as a whole.
+    pub fn covers(&self, compartment: Compartment) -> bool {
+        self.records.is_none()
+            && self.types.contains(&compartment.record_type)
+            && compartment.kinds.is_subset_of(self.kinds)
+    }
+}
+
+/// The salted hash of a grant's holder.
+pub fn holder_hash(salt: &Bytes32, holder: Id, fingerprint: &Bytes32) -> Bytes32 {
+    let bytes = encode::lp(&[
+        b"chartkey/1/holder",
+        &salt.0,
+        holder.as_bytes(),
+        &fingerprint.0,
+    ]);
+    Bytes32(Sha256::digest(bytes).into())
+}
+
+/// A statement in an account's chain: its public keys. Signed by the
+/// predecessor's signing key (the first by its own), cosigned by its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountStatement {
+    /// Whose chain.
+    pub account: Id,
+    /// Position, from 0.
+    pub seq: u64,
+    /// Hash of the predecessor; absent for the first.
+    pub prev: Option<Bytes32>,
+    /// When it was made.
+    pub at: Timestamp,
+    /// What others seal to.
+    pub kem_key: KemPublic,
+    /// Verifies what the account signs.
+    pub sign_key: VerifyKey,
+}

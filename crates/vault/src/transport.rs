@@ -1,0 +1,108 @@
+//! How the state machine reaches the other side. One method for each call of
+//! the sealed protocol; over HTTP or inside the server.
+
+use std::future::Future;
+
+use chartkey_fhir::RecordType;
+
+use crate::{
+    Id,
+    error::VaultError,
+    protocol::{
+        AccountKeys, GrantChange, KnownTags, KnownTagsRequest, PatientKeys, SealedAdoption,
+        SealedEpochs, SealedGeneration, SealedGrant, SealedPage, SealedWrite, Unadopted,
+        WriteOutcome,
+    },
+};
+
+/// Futures that a server may move between threads; in a browser there is one.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSend: Send {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Send> MaybeSend for T {}
+/// Futures that a server may move between threads; in a browser there is one.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSend {}
+#[cfg(target_arch = "wasm32")]
+impl<T> MaybeSend for T {}
+
+/// Which sealed records are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct SealedQuery {
+    /// Only this type.
+    pub record_type: Option<RecordType>,
+    /// Only from this source.
+    pub source: Option<String>,
+    /// Headers without bodies.
+    pub headers_only: bool,
+    /// Supporting resources too.
+    pub supporting: bool,
+    /// At most so many.
+    pub limit: Option<u32>,
+    /// From where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// The calls of the sealed protocol. Errors: [`VaultError::Conflict`] for 409,
+/// [`VaultError::Refused`] for other refusals, [`VaultError::Unavailable`].
+pub trait Transport: Sync {
+    /// `GET /api/patients/{id}/keys`
+    fn patient_keys(
+        &self,
+        patient: Id,
+    ) -> impl Future<Output = Result<PatientKeys, VaultError>> + MaybeSend;
+    /// `GET /api/keys/{principal}`
+    fn account_keys(
+        &self,
+        account: Id,
+    ) -> impl Future<Output = Result<AccountKeys, VaultError>> + MaybeSend;
+    /// `POST /api/records/known`
+    fn known(
+        &self,
+        request: KnownTagsRequest,
+    ) -> impl Future<Output = Result<KnownTags, VaultError>> + MaybeSend;
+    /// `POST /api/records`
+    fn write(
+        &self,
+        write: SealedWrite,
+    ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend;
+    /// `GET /api/records`
+    fn list(
+        &self,
+        patient: Id,
+        query: &SealedQuery,
+    ) -> impl Future<Output = Result<SealedPage, VaultError>> + MaybeSend;
+    /// `GET /api/records/{id}`: one record with its body.
+    fn find(&self, record: Id) -> impl Future<Output = Result<SealedPage, VaultError>> + MaybeSend;
+    /// `GET /api/patients/{id}/adopt`
+    fn unadopted(
+        &self,
+        patient: Id,
+    ) -> impl Future<Output = Result<Unadopted, VaultError>> + MaybeSend;
+    /// `POST /api/patients/{id}/adopt`
+    fn adopt(
+        &self,
+        adoption: SealedAdoption,
+    ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend;
+    /// `POST /api/patients/{id}/epochs`
+    fn begin_epochs(
+        &self,
+        epochs: SealedEpochs,
+    ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend;
+    /// `POST /api/patients/{id}/generations`
+    fn begin_generation(
+        &self,
+        generation: SealedGeneration,
+    ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend;
+    /// `POST /api/sharing/grant`
+    fn grant(
+        &self,
+        grant: SealedGrant,
+    ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend;
+    /// `PUT /api/sharing/{id}/revoke` and `PATCH /api/records/share/{id}`
+    fn change_grant(
+        &self,
+        grant: Id,
+        change: GrantChange,
+    ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend;
+}

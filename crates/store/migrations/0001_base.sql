@@ -436,6 +436,7 @@ CREATE TABLE ledger (
     salt BLOB,
     entry TEXT NOT NULL,                  -- the exact bytes that were hashed
     leaf_hash BLOB NOT NULL,
+    chain_hash BLOB NOT NULL,             -- over this leaf and all before it
     patient_id BLOB,
     actor_id BLOB,
     action TEXT NOT NULL,

@@ -13,6 +13,7 @@ pub mod engine;
 mod migrate;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trail;
 
 pub use engine::{
     FromValue, Place, Reader, Row, Store, StoreConfig, StoreError, ToValue, Tx, Value,

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use super::postgres::PgConnection;
 use super::sqlite::SqliteConnection;
 use super::{Row, StoreError, Value};
+use crate::trail::Frontiers;
 
 /// One connection of either engine.
 pub(crate) enum Connection {
@@ -112,6 +113,8 @@ impl Reader {
 pub struct Tx {
     reader: Reader,
     depth: u32,
+    /// Where the logs end; kept here because it must follow savepoints.
+    pub(crate) frontiers: Frontiers,
 }
 
 impl Deref for Tx {
@@ -133,6 +136,7 @@ impl Tx {
         Self {
             reader: Reader::new(connection),
             depth: 0,
+            frontiers: Frontiers::default(),
         }
     }
 
@@ -171,6 +175,7 @@ impl Tx {
         let name = format!("inner{}", self.depth);
         self.reader.connection.batch(&format!("SAVEPOINT {name}"))?;
         self.depth += 1;
+        let frontiers = self.frontiers.copy();
         let answer = f(self);
         self.depth -= 1;
         if answer.is_ok() && !self.failed {
@@ -183,13 +188,20 @@ impl Tx {
             "ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}"
         ))?;
         self.failed = false;
+        self.frontiers.restore(frontiers);
         answer.and(Err(StoreError::Aborted.into()))
     }
 
-    /// A panic may have left inner savepoints open; the outer one takes them
-    /// along.
-    pub(super) fn forget_inner(&mut self) {
+    /// A batch of writes has begun.
+    pub(super) fn begun(&mut self) -> Result<(), StoreError> {
+        self.frontiers.begin(&self.reader.connection)
+    }
+
+    /// The next write begins. A panic in the one before may have left inner
+    /// savepoints open, which went with the outer one.
+    pub(super) fn next(&mut self) {
         self.depth = 0;
-        self.failed = false;
+        self.reader.failed = false;
+        self.frontiers.next();
     }
 }

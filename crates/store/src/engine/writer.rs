@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::postgres::PgTarget;
 use super::sqlite::Checkpointer;
 use super::{Connection, StoreError, Tx};
+use crate::trail::flush;
 
 /// Takes the turn among nodes that share a PostgreSQL schema, until commit.
 const PG_BEGIN: &str =
@@ -129,6 +130,10 @@ impl Writer {
 
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         self.begin()?;
+        if let Err(error) = self.tx.begun() {
+            self.rollback();
+            return Err(error);
+        }
         let kept = match jobs {
             // Alone in its transaction a write needs no savepoint.
             [job] => run_one(&mut self.tx, job.as_mut()),
@@ -148,7 +153,6 @@ impl Writer {
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {
-        self.tx.forget_inner();
         if let Some(target) = &self.postgres {
             if !self.tx.connection.in_transaction() {
                 self.tx = Tx::new(Connection::Postgres(target.connect()?));
@@ -168,6 +172,11 @@ impl Writer {
     }
 
     fn end(&mut self) -> Result<(), StoreError> {
+        self.tx.next();
+        if let Err(error) = flush(&mut self.tx) {
+            self.rollback();
+            return Err(error);
+        }
         self.tx.connection.batch("COMMIT").map_err(|error| {
             tracing::error!(code = error.code(), "store.commit");
             self.rollback();
@@ -176,6 +185,7 @@ impl Writer {
     }
 
     fn rollback(&mut self) {
+        self.tx.frontiers.forget();
         if self.tx.connection.in_transaction() {
             // If even this fails the connection is of no more use, which the
             // next BEGIN will tell.
@@ -186,6 +196,7 @@ impl Writer {
 
 /// Whether there is anything to commit; an error ends the whole batch.
 fn run_one(tx: &mut Tx, job: &mut dyn Job) -> Result<bool, StoreError> {
+    tx.next();
     let keep = job.run(tx);
     alive(tx)?;
     Ok(keep)
@@ -199,13 +210,14 @@ fn run_each(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<bool, StoreError> 
         if !step.is_empty() {
             tx.connection.batch(step)?;
         }
+        tx.next();
         if job.run(tx) {
             any = true;
             step = "RELEASE SAVEPOINT job; SAVEPOINT job";
         } else {
             alive(tx)?;
             tx.connection.batch("ROLLBACK TO SAVEPOINT job")?;
-            tx.forget_inner();
+            tx.frontiers.undo();
             step = "";
         }
     }

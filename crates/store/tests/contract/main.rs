@@ -2,3 +2,4 @@
 //! PostgreSQL where `TEST_DATABASE_URL` names one.
 
 mod engine;
+mod trail;

@@ -128,6 +128,9 @@ pub struct KemPrivate(PrivateKey);
 
 impl KemPrivate {
     /// The private key of this seed.
+    ///
+    /// # Panics
+    /// Never: every 32 bytes are an X-Wing private key.
     pub fn new(seed: &Secret) -> Self {
         Self(
             PrivateKey::from_bytes(seed.as_bytes()).expect("an X-Wing private key is any 32 bytes"),
@@ -164,6 +167,9 @@ impl fmt::Debug for KemPrivate {
 
 /// Seals `plain` to `to`. `info` says what kind of message it is, `aad` where
 /// it belongs; both must be given again to open it.
+///
+/// # Panics
+/// If the message is 64 GiB or longer, which is more than AES-GCM permits.
 pub fn seal_to<R: CryptoRng + ?Sized>(
     to: &KemPublic,
     info: &[u8],

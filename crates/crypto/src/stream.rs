@@ -117,9 +117,15 @@ impl Layout {
 }
 
 fn nonce(prefix: [u8; PREFIX], index: u32, last: bool) -> [u8; crate::aead::NONCE] {
-    let [a, b, c, d, e, f, g] = prefix;
-    let [i, j, k, l] = index.to_be_bytes();
-    [a, b, c, d, e, f, g, i, j, k, l, u8::from(last)]
+    let mut nonce = [0; crate::aead::NONCE];
+    let parts = prefix
+        .into_iter()
+        .chain(index.to_be_bytes())
+        .chain([u8::from(last)]);
+    for (slot, byte) in nonce.iter_mut().zip(parts) {
+        *slot = byte;
+    }
+    nonce
 }
 
 #[cfg(test)]

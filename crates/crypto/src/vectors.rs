@@ -30,11 +30,9 @@ const JWE_LIMIT: usize = 1 << 20;
 /// For vectors and tests; never for keys.
 pub fn seeded(seed: u64) -> ChaCha20Rng {
     let mut bytes = [0; 32];
-    let [a, b, c, d, e, f, g, h] = seed.to_be_bytes();
-    bytes
-        .iter_mut()
-        .zip([a, b, c, d, e, f, g, h])
-        .for_each(|(slot, byte)| *slot = byte);
+    for (slot, byte) in bytes.iter_mut().zip(seed.to_be_bytes()) {
+        *slot = byte;
+    }
     ChaCha20Rng::from_seed(bytes)
 }
 
@@ -51,7 +49,12 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 /// Bytes as lower-case hexadecimal.
 pub fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(value.into(), 16);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .flatten()
+        .collect()
 }
 
 /// Checks every frozen vector; says how many, or which one failed.

@@ -66,7 +66,7 @@ fn every_root_up_to_70_is_the_recursive_one() {
     let leaves: Vec<Hash> = (0..SIZES).map(|i| leaf_hash(&i.to_be_bytes())).collect();
     let tree = Tree::numbered(SIZES);
     for size in 0..=SIZES {
-        let expected = mth(&leaves[..size as usize]);
+        let expected = mth(&leaves[..usize::try_from(size).unwrap()]);
         assert_eq!(tree.root(size), &expected);
         assert_eq!(root_at(size, tree.fetch()), Ok(expected));
         let nodes = root_nodes(size)

@@ -36,6 +36,8 @@ const SINGLE: usize = 1;
 /// … and what counts no more than this in all is common: two tokens with one
 /// character of decoration, or one token with three.
 const COMMON: usize = 5;
+/// What is put between words and hides nothing.
+const SEPARATORS: [char; 4] = [' ', '-', '_', '.'];
 /// Fewer different characters than this is common whatever they are.
 const FEWEST_DIFFERENT: usize = 5;
 
@@ -48,7 +50,15 @@ pub(super) fn is_common(password: &str) -> bool {
         .enumerate()
         .filter(|(at, c)| !chars.iter().take(*at).any(|earlier| earlier == *c))
         .count();
-    different < FEWEST_DIFFERENT || cost(smallest_unit(&chars)) <= COMMON
+    let joined: Zeroizing<Vec<char>> = Zeroizing::new(
+        chars
+            .iter()
+            .copied()
+            .filter(|c| !SEPARATORS.contains(c))
+            .collect(),
+    );
+    let cheap = |chars: &[char]| cost(smallest_unit(chars)) <= COMMON;
+    different < FEWEST_DIFFERENT || cheap(&chars) || cheap(&joined)
 }
 
 /// `abcabcabc` is no better than `abc`.

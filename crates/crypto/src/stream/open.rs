@@ -10,11 +10,11 @@ use crate::{OpenError, SUITE, Secret, SecretBytes};
 const ZEROS: [u8; 4096] = [0; 4096];
 
 fn parse_header(header: [u8; HEADER]) -> Result<[u8; PREFIX], OpenError> {
-    let [suite, a, b, c, d, e, f, g] = header;
-    if suite != SUITE {
+    let (suite, prefix) = header.split_last_chunk().ok_or(OpenError)?;
+    if suite != [SUITE] {
         return Err(OpenError);
     }
-    Ok([a, b, c, d, e, f, g])
+    Ok(*prefix)
 }
 
 /// The content length that a whole padded plaintext states, checked against

@@ -20,10 +20,13 @@ impl TooLong {
 }
 
 fn header<R: CryptoRng + ?Sized>(rng: &mut R) -> ([u8; HEADER], [u8; PREFIX]) {
-    let mut prefix = [0; PREFIX];
-    rng.fill_bytes(&mut prefix);
-    let [a, b, c, d, e, f, g] = prefix;
-    ([SUITE, a, b, c, d, e, f, g], prefix)
+    let mut header = [SUITE; HEADER];
+    let prefix: &mut [u8; PREFIX] = header
+        .last_chunk_mut()
+        .expect("the header ends with the prefix");
+    rng.fill_bytes(prefix);
+    let prefix = *prefix;
+    (header, prefix)
 }
 
 /// Seals content that is in memory. The key must be used for nothing else.

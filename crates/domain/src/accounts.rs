@@ -1,6 +1,7 @@
 //! Accounts: who signs in, and what may be said of them at registration.
 //!
-//! This module knows no passwords and no keys; it knows how long a password must be.
+//! This module knows no passwords and no keys; what a password must be is
+//! `chartkey_crypto::password`'s.
 
 use std::fmt;
 
@@ -128,12 +129,6 @@ pub const MAX_LICENSE_CHARS: usize = 64;
 pub const PENDING_TTL_SECS: i64 = 7 * 24 * 60 * 60;
 /// Most accounts that may wait on one address at a time.
 pub const MAX_PENDING_PER_ADDRESS: usize = 5;
-/// Fewest characters of a password that stands alone (NIST SP 800-63B-4 §3.1.1.2).
-pub const PASSWORD_MIN_CHARS: usize = 15;
-/// Fewest characters of a password beside a second factor.
-pub const PASSWORD_MIN_CHARS_WITH_MFA: usize = 8;
-/// Longest password, in bytes: more is no safer, and costs.
-pub const PASSWORD_MAX_BYTES: usize = 1024;
 
 /// An e-mail address, as it is mailed to and as it is looked up. Prints nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -356,26 +351,6 @@ pub fn parse_phone(text: &str) -> Result<String, AccountError> {
     Ok(text.to_owned())
 }
 
-/// Whether a password is long enough, counted in characters of its NFKC form, in
-/// which it is used. Whether it is a common one is asked elsewhere.
-///
-/// # Errors
-/// [`AccountError::PasswordShort`] or [`AccountError::PasswordLong`].
-pub fn check_password(password: &str, has_second_factor: bool) -> Result<(), AccountError> {
-    if password.len() > PASSWORD_MAX_BYTES {
-        return Err(AccountError::PasswordLong);
-    }
-    let least = if has_second_factor {
-        PASSWORD_MIN_CHARS_WITH_MFA
-    } else {
-        PASSWORD_MIN_CHARS
-    };
-    if password.nfkc().take(least).count() < least {
-        return Err(AccountError::PasswordShort);
-    }
-    Ok(())
-}
-
 /// Why an account, or something said of it, is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AccountError {
@@ -418,15 +393,6 @@ pub enum AccountError {
     /// Not a telephone number.
     #[error("not a telephone number")]
     Phone,
-    /// Too few characters.
-    #[error("the password is too short")]
-    PasswordShort,
-    /// Too many bytes.
-    #[error("the password is too long")]
-    PasswordLong,
-    /// One that everybody tries first.
-    #[error("this password is well known")]
-    PasswordCommon,
     /// The recovery code belongs to nobody.
     #[error("e-mail address or recovery code is wrong")]
     RecoveryRefused,
@@ -434,7 +400,7 @@ pub enum AccountError {
 
 impl AccountError {
     /// Every variant, for the list of codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 14] = [
         Self::Unknown,
         Self::Disabled,
         Self::RegistrationClosed,
@@ -448,9 +414,6 @@ impl AccountError {
         Self::BirthDateMalformed,
         Self::BirthDateImpossible,
         Self::Phone,
-        Self::PasswordShort,
-        Self::PasswordLong,
-        Self::PasswordCommon,
         Self::RecoveryRefused,
     ];
 
@@ -469,9 +432,6 @@ impl AccountError {
             Self::Organization(_) => "provider.organization",
             Self::BirthDateMalformed | Self::BirthDateImpossible => "account.birth_date",
             Self::Phone => "account.phone",
-            Self::PasswordShort => "password.short",
-            Self::PasswordLong => "password.long",
-            Self::PasswordCommon => "password.common",
             Self::RecoveryRefused => "recovery.refused",
         }
     }
@@ -487,7 +447,6 @@ impl AccountError {
             Self::Organization(_) => "organization",
             Self::BirthDateMalformed | Self::BirthDateImpossible => "date_of_birth",
             Self::Phone => "phone",
-            Self::PasswordShort | Self::PasswordLong | Self::PasswordCommon => "password",
             Self::Unknown
             | Self::Disabled
             | Self::RegistrationClosed
@@ -528,7 +487,7 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         let long_local = format!("{}@example.org", "a".repeat(65));
-        let long_all = format!("a@{}.org", ["b".repeat(60); 5].join("."));
+        let long_all = format!("a@{}.org", ["b"; 130].join("."));
         for text in [
             "",
             "@",
@@ -585,24 +544,6 @@ mod tests {
         for text in ["12", "call me", "1234567890123456789012", "+49\n30", "٠١٢٣"] {
             assert_eq!(parse_phone(text), Err(AccountError::Phone), "{text}");
         }
-    }
-
-    #[test]
-    fn a_password_is_counted_in_characters() {
-        assert_eq!(check_password(&"ä".repeat(15), false), Ok(()));
-        assert_eq!(
-            check_password(&"ä".repeat(14), false),
-            Err(AccountError::PasswordShort)
-        );
-        assert_eq!(check_password("eight ch", true), Ok(()));
-        assert_eq!(
-            check_password("seven c", true),
-            Err(AccountError::PasswordShort)
-        );
-        assert_eq!(
-            check_password(&"a".repeat(1025), false),
-            Err(AccountError::PasswordLong)
-        );
     }
 
     #[test]

@@ -396,3 +396,7 @@ impl GrantError {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "grants/tests.rs"]
+mod tests;

@@ -1,0 +1,360 @@
+//! Every word that an error body may carry as `code`, with its HTTP status and
+//! what it means. Clients may rely on these; a word once given keeps its meaning.
+//!
+//! The words themselves are said where the errors are; tests hold both together.
+
+/// A word, its status, its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The dotted word.
+    pub code: &'static str,
+    /// The HTTP status that it comes with.
+    pub status: u16,
+    /// What it means, in a sentence without its stop: the `title` of a problem
+    /// document (RFC 9457 §3.1.3).
+    pub title: &'static str,
+}
+
+const fn code(code: &'static str, status: u16, title: &'static str) -> Code {
+    Code {
+        code,
+        status,
+        title,
+    }
+}
+
+/// The entry of a word.
+pub fn lookup(word: &str) -> Option<&'static Code> {
+    CODES.iter().find(|known| known.code == word)
+}
+
+/// Every word, alphabetically.
+pub const CODES: &[Code] = &[
+    code("account.birth_date", 422, "Not a possible date of birth"),
+    code("account.disabled", 403, "This account is disabled"),
+    code("account.email", 422, "Not an e-mail address"),
+    code("account.forbidden", 403, "Not permitted to this account"),
+    code("account.name", 422, "Not a name"),
+    code("account.phone", 422, "Not a telephone number"),
+    code(
+        "account.registration_closed",
+        403,
+        "Registration is not open",
+    ),
+    code("account.token_unknown", 410, "This link is no longer good"),
+    code("account.unknown", 404, "No such account"),
+    code(
+        "account.unverified",
+        403,
+        "Verify your e-mail address first",
+    ),
+    code(
+        "audit.malformed",
+        500,
+        "An entry of the trail cannot be read",
+    ),
+    code("audit.size_unknown", 422, "The trail has no such size"),
+    code("audit.unknown", 404, "No such entry of the trail"),
+    code(
+        "blob.busy",
+        409,
+        "This blob is being written by somebody else",
+    ),
+    code("blob.chunk", 422, "A chunk is too large or empty"),
+    code("blob.exists", 409, "This blob is complete already"),
+    code("blob.full", 507, "There is no room for this blob"),
+    code("blob.not_found", 404, "No such blob"),
+    code(
+        "blob.offset",
+        409,
+        "The chunk does not begin where the last one ended",
+    ),
+    code("blob.range", 416, "No such part of this blob"),
+    code(
+        "blob.unavailable",
+        503,
+        "The store of blobs cannot be reached",
+    ),
+    code("body.invalid", 422, "Well-formed, but not valid"),
+    code("body.malformed", 400, "Not well-formed"),
+    code("body.media_type", 415, "Not a media type that this takes"),
+    code("body.too_large", 413, "Too large"),
+    code(
+        "client.side",
+        406,
+        "Only a client that can open the records can do this",
+    ),
+    code(
+        "compartment.malformed",
+        422,
+        "Not the name of a compartment",
+    ),
+    code(
+        "compartment.moved",
+        409,
+        "Who may read has changed meanwhile; seal again",
+    ),
+    code("cursor.malformed", 400, "Not a cursor of this list"),
+    code("grant.empty", 422, "Choose what is shared"),
+    code("grant.ended", 403, "The grant has ended"),
+    code(
+        "grant.expiry_far",
+        422,
+        "The expiry must lie at most 365 days ahead",
+    ),
+    code(
+        "grant.expiry_malformed",
+        422,
+        "The expiry is neither a date nor a time",
+    ),
+    code(
+        "grant.expiry_past",
+        422,
+        "The expiry must lie at least one second ahead",
+    ),
+    code("grant.holder_unknown", 404, "No such account to grant to"),
+    code("grant.no_download", 403, "The grant does not let download"),
+    code("grant.no_write", 403, "The grant does not let write this"),
+    code(
+        "grant.nothing_to_take",
+        422,
+        "Nothing can be read that could be taken along",
+    ),
+    code("grant.period_empty", 422, "It must begin before it ends"),
+    code("grant.scheduled", 403, "The grant has not begun"),
+    code(
+        "grant.stale",
+        409,
+        "Some of what would be shared needs a new epoch first",
+    ),
+    code("grant.suspended", 403, "The grant is suspended"),
+    code("grant.too_many_records", 422, "Too many single records"),
+    code(
+        "grant.unadopted",
+        409,
+        "Some of what would be shared must be adopted first",
+    ),
+    code("grant.unknown", 404, "No such grant"),
+    code("id.malformed", 422, "Not an id"),
+    code(
+        "idempotency.busy",
+        409,
+        "The same request is being answered",
+    ),
+    code(
+        "idempotency.reused",
+        422,
+        "This Idempotency-Key came with another request",
+    ),
+    code("kind.unknown", 422, "Not a kind of sensitivity"),
+    code(
+        "password.params",
+        422,
+        "These password parameters are too weak",
+    ),
+    code("password.too_common", 422, "This password is well known"),
+    code("password.too_long", 422, "The password is too long"),
+    code("password.too_short", 422, "The password is too short"),
+    code("patient.ambiguous", 422, "Say which patient is meant"),
+    code(
+        "patient.assisted_off",
+        403,
+        "The patient allows no opening on the server",
+    ),
+    code(
+        "patient.managers_only",
+        403,
+        "Only whoever manages this record may do this",
+    ),
+    code("patient.too_many", 422, "Too many patients or managers"),
+    code("patient.unknown", 404, "No such patient"),
+    code(
+        "provider.license_country",
+        422,
+        "Not the country of a licence",
+    ),
+    code("provider.license_number", 422, "Not a licence number"),
+    code(
+        "provider.organization",
+        422,
+        "Not the name of an organisation",
+    ),
+    code("provider.suspended", 403, "This provider is suspended"),
+    code("provider.type", 422, "Not a type of provider"),
+    code(
+        "provider.unverified",
+        403,
+        "An administrator must verify this provider first",
+    ),
+    code("record.exists", 409, "A record with this id exists"),
+    code(
+        "record.not_next",
+        409,
+        "Not the next version of this record",
+    ),
+    code("record.too_many", 413, "Too many records in one write"),
+    code("record.unknown", 404, "No such record"),
+    code(
+        "record.version_mismatch",
+        412,
+        "The record has another version by now",
+    ),
+    code(
+        "record.version_missing",
+        428,
+        "Say with If-Match which version is changed",
+    ),
+    code("record_type.unknown", 422, "Not a record type"),
+    code(
+        "recovery.checksum",
+        422,
+        "The recovery code has a mistake in it",
+    ),
+    code("recovery.malformed", 422, "Not a recovery code"),
+    code(
+        "recovery.refused",
+        401,
+        "E-mail address or recovery code is wrong",
+    ),
+    code(
+        "request.closed",
+        409,
+        "This request has been answered, or is too old",
+    ),
+    code("request.limited", 429, "Too often; try again later"),
+    code("request.message", 422, "The message cannot be sent"),
+    code(
+        "request.too_many",
+        409,
+        "Wait for an answer to what you asked before",
+    ),
+    code("request.unknown", 404, "No such request"),
+    code(
+        "request.wider",
+        422,
+        "An answer may give less than was asked, not more",
+    ),
+    code("route.method", 405, "Not a method of this path"),
+    code("route.unknown", 404, "No such path"),
+    code("server.internal", 500, "Something is wrong here"),
+    code("server.unavailable", 503, "Not available for the moment"),
+    code("session.ended", 401, "The session has ended"),
+    code("session.expired", 401, "The access token has expired"),
+    code("session.missing", 401, "Sign in first"),
+    code(
+        "session.refused",
+        401,
+        "E-mail address or password is wrong",
+    ),
+    code(
+        "session.reused",
+        401,
+        "This refresh token was used before; sign in again",
+    ),
+    code("session.stepup", 403, "Show again who you are"),
+    code("session.unknown", 404, "No such session"),
+    code("share.expired", 410, "The link has expired"),
+    code("share.key", 401, "The link's key is missing or wrong"),
+    code("share.max_accesses", 422, "Not a number of accesses"),
+    code("share.message", 422, "The message cannot be sent"),
+    code(
+        "share.needs_sender",
+        409,
+        "The link has to be sent again by its sender",
+    ),
+    code("share.passcode", 401, "A passcode is needed"),
+    code(
+        "share.passcode_malformed",
+        422,
+        "A passcode has 4 to 64 characters",
+    ),
+    code("share.recipient_name", 422, "Not the name of a recipient"),
+    code("share.recipients", 422, "Name 1 to 50 recipients"),
+    code("share.revoked", 410, "The link was revoked"),
+    code("share.scheduled", 403, "The link does not open yet"),
+    code(
+        "share.single_file",
+        422,
+        "A single-file link has no passcode and no limit of accesses",
+    ),
+    code("share.unknown", 404, "No such link"),
+    code(
+        "statement.invalid",
+        422,
+        "The statement does not hold, or says something else",
+    ),
+    code(
+        "statement.moved",
+        409,
+        "Something else was signed meanwhile; sign again",
+    ),
+    code(
+        "text.control",
+        422,
+        "Control characters are not allowed here",
+    ),
+    code("text.empty", 422, "Must not be empty"),
+    code("text.too_long", 422, "Too long"),
+    code(
+        "vault.locked",
+        423,
+        "This session holds no key; open in the client",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::AccountError;
+    use crate::grants::GrantError;
+    use crate::patients::PatientError;
+    use crate::policy::Refusal;
+    use crate::records::RecordError;
+    use crate::requests::RequestError;
+    use crate::sessions::SessionError;
+    use crate::shares::ShareError;
+    use crate::text::TextError;
+    use crate::trail::TrailError;
+
+    #[test]
+    fn words_are_in_order_and_each_is_said_once() {
+        assert!(CODES.is_sorted_by(|a, b| a.code < b.code));
+    }
+
+    #[test]
+    fn every_error_of_this_crate_is_listed() {
+        let mut said: Vec<&str> = Vec::new();
+        said.extend(AccountError::ALL.map(AccountError::code));
+        said.extend(GrantError::ALL.map(GrantError::code));
+        said.extend(PatientError::ALL.map(PatientError::code));
+        said.extend(RecordError::ALL.map(RecordError::code));
+        said.extend(RequestError::ALL.map(RequestError::code));
+        said.extend(SessionError::ALL.map(SessionError::code));
+        said.extend(ShareError::ALL.map(ShareError::code));
+        said.extend(TextError::ALL.map(TextError::code));
+        said.extend(TrailError::ALL.map(TrailError::code));
+        said.push(chartkey_fhir::UnknownRecordType.code());
+        said.push(chartkey_fhir::UnknownKind.code());
+        said.push(chartkey_fhir::ParseCompartmentError.code());
+        said.push(crate::ids::ParseIdError.code());
+        for word in said {
+            assert!(lookup(word).is_some(), "{word} is not listed");
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_listed_with_its_status() {
+        for refusal in Refusal::ALL {
+            let listed = lookup(refusal.code()).map(|code| code.status);
+            assert_eq!(listed, Some(refusal.status()), "{}", refusal.code());
+        }
+    }
+
+    #[test]
+    fn no_meaning_ends_in_a_stop() {
+        for code in CODES {
+            assert!(!code.title.ends_with('.'), "{}", code.code);
+            assert!((400..600).contains(&code.status), "{}", code.code);
+        }
+    }
+}

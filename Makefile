@@ -93,7 +93,7 @@ fmt: ## Formatting, checked
 
 .PHONY: lint
 lint: ## Clippy over everything, warnings refused
-	$(PHASE) "clippy" cargo clippy $(LOCKED) --release --workspace --all-targets -- -D warnings
+	$(PHASE) "clippy" cargo clippy $(LOCKED) --release --workspace --all-targets --features chartkey-wasm/vectors -- -D warnings
 
 .PHONY: deny
 deny: ## Licences and sources of the dependencies, where cargo-deny is installed

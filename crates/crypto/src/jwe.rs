@@ -94,12 +94,9 @@ pub fn encrypt<R: CryptoRng + ?Sized>(
     let header = serde_json::to_vec(&header).expect("a struct of strings is always JSON");
     let protected = URL_SAFE_NO_PAD.encode(header);
     let mut buffer = match zip {
-        Zip::None => [plain, &[0; TAG]].concat(),
+        Zip::None => plain.to_vec(),
         Zip::Deflate => miniz_oxide::deflate::compress_to_vec(plain, DEFLATE_LEVEL),
     };
-    if zip == Zip::None {
-        buffer.truncate(plain.len());
-    }
     let mut nonce = [0; NONCE];
     rng.fill_bytes(&mut nonce);
     Cipher::new(key).seal(&nonce, protected.as_bytes(), &mut buffer, 0);

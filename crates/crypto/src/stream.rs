@@ -65,10 +65,12 @@ pub const fn padme(len: u64) -> u64 {
     }
 }
 
-/// How many bytes sealing `len` bytes of content gives.
+/// How many bytes sealing `len` bytes of content gives. Saturates for lengths
+/// that no stream can have.
 pub const fn sealed_len(len: u64) -> u64 {
     let padded = padme(len.saturating_add(LENGTH_U64));
-    HEADER_U64 + padded + padded.div_ceil(CHUNK_U64) * TAG_U64
+    let tags = padded.div_ceil(CHUNK_U64) * TAG_U64;
+    padded.saturating_add(tags).saturating_add(HEADER_U64)
 }
 
 /// Where the chunks lie in a sealed stream of a known total length.

@@ -1,6 +1,6 @@
 //! Opening a stream: in one go, as the bytes arrive, or one chunk of it.
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{CHUNK, HEADER, LENGTH, LENGTH_U64, Layout, PREFIX, SEALED_CHUNK, nonce, padme};
 use crate::aead::{Cipher, TAG};
@@ -211,12 +211,6 @@ impl Opener {
             self.zeros = 0;
         }
         self.zeros += count(zeros);
-    }
-}
-
-impl Drop for Opener {
-    fn drop(&mut self) {
-        self.aad.zeroize();
     }
 }
 

@@ -194,6 +194,16 @@ fn padme_rounds_as_published() {
 }
 
 #[test]
+fn a_layout_exists_exactly_for_lengths_that_sealing_gives() {
+    let lengths: std::collections::BTreeSet<u64> = (0..5000).map(sealed_len).collect();
+    for len in 0..5000 {
+        assert_eq!(Layout::of(len).is_ok(), lengths.contains(&len), "{len}");
+    }
+    assert_eq!(sealed_len(u64::MAX), u64::MAX);
+    assert_eq!(Layout::of(u64::MAX), Err(OpenError));
+}
+
+#[test]
 fn a_wrapped_key_is_not_content() {
     let wrapped = wrap::wrap(&key(), b"aad", &[0; 100], &mut seeded(6));
     assert_eq!(open_content(&key(), b"aad", &wrapped), Err(OpenError));

@@ -47,6 +47,7 @@ impl RequestStatus {
 
     /// Where a stored request stands at `now`: one that nobody answered in its
     /// time has expired, whether or not a job has said so yet.
+    #[must_use]
     pub fn at(self, created_at: Timestamp, now: Timestamp) -> Self {
         let age = now.duration_since(created_at);
         if self == Self::Pending && age >= SignedDuration::from_secs(REQUEST_TTL_SECS) {

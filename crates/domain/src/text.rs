@@ -49,7 +49,7 @@ fn acts(character: char) -> bool {
 /// # Errors
 /// The first rule the text breaks.
 pub fn line(text: &str, max_chars: usize) -> Result<String, TextError> {
-    bounded(text, max_chars, |character| acts(character))
+    bounded(text, max_chars, acts)
 }
 
 /// Several lines, as of a message: like [`line`], and `\n` stays (`\r\n` becomes it).

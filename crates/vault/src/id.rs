@@ -53,9 +53,9 @@ impl Id {
     }
 
     /// When it was made, in Unix milliseconds, as its maker says.
-    pub const fn at_ms(&self) -> u64 {
-        let [a, b, c, d, e, f, ..] = self.0;
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    pub fn at_ms(&self) -> u64 {
+        let time = self.0.iter().take(6);
+        time.fold(0, |ms, byte| (ms << 8) | u64::from(*byte))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn decide(
             | A::OpenShlManifest
             | A::OpenShlFile,
             T::Grant(patient, grant),
-        ) if grant.id == link.grant.id => patient,
+        ) if grant.id == link.grant.id && grant.patient == link.grant.patient => patient,
         (A::FindBlob, T::Record(patient, record)) => {
             if link.grant.coverage().covers_record(record) && !record.deleted && !record.moving {
                 patient

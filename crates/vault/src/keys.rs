@@ -1,6 +1,8 @@
 //! The key hierarchy: which key derives from which, and what names each.
 //! Pure; the only place where purposes and associated data are spelled.
 
+use std::sync::OnceLock;
+
 use chartkey_crypto::{
     Secret, SecretBytes, derive, encode,
     seal::{self, KemPrivate, KemPublic},
@@ -19,24 +21,29 @@ use crate::{
 };
 
 /// An account's seed and what derives from it.
+///
+/// Expanded when first needed: an assisted read needs neither key pair.
 pub struct AccountSecrets {
     account: Id,
     seed: Secret,
-    kem: KemPrivate,
-    sign: SigningKey,
+    kem: OnceLock<KemPrivate>,
+    sign: OnceLock<SigningKey>,
 }
 
 impl AccountSecrets {
-    /// Expands the seed of `account`.
-    pub fn new(account: Id, seed: Secret) -> Self {
-        let kem = KemPrivate::new(&derive(&seed, "account/kem", &[]));
-        let sign = SigningKey::from_secret(&derive(&seed, "account/sign", &[]));
+    /// The secrets of `account`.
+    pub const fn new(account: Id, seed: Secret) -> Self {
         Self {
             account,
             seed,
-            kem,
-            sign,
+            kem: OnceLock::new(),
+            sign: OnceLock::new(),
         }
+    }
+
+    fn kem(&self) -> &KemPrivate {
+        self.kem
+            .get_or_init(|| KemPrivate::new(&derive(&self.seed, "account/kem", &[])))
     }
 
     /// Whose they are.
@@ -51,17 +58,18 @@ impl AccountSecrets {
 
     /// The public key that others seal to.
     pub fn kem_public(&self) -> KemPublic {
-        self.kem.public()
+        self.kem().public()
     }
 
     /// Opens what was sealed to the account.
     pub fn open(&self, info: &[u8], aad: &[u8], sealed: &[u8]) -> Result<SecretBytes, VaultError> {
-        Ok(self.kem.open(info, aad, sealed)?)
+        Ok(self.kem().open(info, aad, sealed)?)
     }
 
     /// Signs for the account.
-    pub const fn signing_key(&self) -> &SigningKey {
-        &self.sign
+    pub fn signing_key(&self) -> &SigningKey {
+        self.sign
+            .get_or_init(|| SigningKey::from_secret(&derive(&self.seed, "account/sign", &[])))
     }
 
     /// For wrapping what only this account caches or imports.

@@ -27,6 +27,7 @@ pub mod error;
 pub mod grant;
 pub mod granting;
 pub mod id;
+pub mod import;
 pub mod keys;
 pub mod patient;
 pub mod protocol;

@@ -59,7 +59,7 @@ soak: deps web ## The tests that take hours (those marked #[ignore])
 
 .PHONY: bench
 bench: ## Measure (the [[bench]] targets)
-	$(PHASE) "benches" cargo bench $(LOCKED) --workspace --bench '*'
+	$(PHASE) "benches" scripts/with-postgres cargo bench $(LOCKED) --workspace --bench '*'
 
 .PHONY: fuzz-short
 fuzz-short: ## A minute of fuzzing for each parser of bytes from outside

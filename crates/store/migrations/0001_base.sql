@@ -418,12 +418,12 @@ CREATE TABLE refusals (
 ) /*clustered*/;
 
 CREATE TABLE events (
-    id BLOB NOT NULL PRIMARY KEY,         -- UUIDv7: in the order of time
+    id BIGINT NOT NULL PRIMARY KEY,       -- counts up in the order of commits
     account_id BLOB NOT NULL,
     kind TEXT NOT NULL,
     subject_id BLOB,
     created_at BIGINT NOT NULL
-) /*clustered*/;
+) /*rows*/;
 CREATE INDEX events_account ON events (account_id, id);
 CREATE INDEX events_created ON events (created_at);
 

@@ -9,11 +9,22 @@
 //! what time it is, and what any sealed column says. It can spell ciphertext
 //! only.
 
+pub mod batches;
+pub mod blobs;
 pub mod engine;
+pub mod events;
+pub mod grants;
+pub mod jobs;
+pub mod limits;
 mod migrate;
+pub mod patients;
+pub mod records;
+pub mod refusals;
+pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trail;
+mod values;
 
 pub use engine::{
     FromValue, Place, Reader, Row, Store, StoreConfig, StoreError, ToValue, Tx, Value,

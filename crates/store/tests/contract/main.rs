@@ -2,4 +2,6 @@
 //! PostgreSQL where `TEST_DATABASE_URL` names one.
 
 mod engine;
+mod jobs;
+mod limits;
 mod trail;

@@ -9,6 +9,7 @@
 //! what time it is, and what any sealed column says. It can spell ciphertext
 //! only.
 
+pub mod accounts;
 pub mod batches;
 pub mod blobs;
 pub mod engine;
@@ -20,9 +21,11 @@ mod migrate;
 pub mod patients;
 pub mod records;
 pub mod refusals;
+pub mod sessions;
 pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tokens;
 pub mod trail;
 mod values;
 

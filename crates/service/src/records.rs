@@ -20,8 +20,8 @@ use chartkey_vault::bytes::{Bytes, Bytes32};
 use chartkey_vault::epoch::Epoch;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{
-    BatchKey, Envelope, KnownRecord, KnownTags, KnownTagsRequest, NewSealedRecord, RecipientKind, SealedBatch,
-    SealedMove, SealedPage, SealedRecord, SealedWrite, VersionEnvelope, WriteOutcome,
+    BatchKey, Envelope, KnownRecord, KnownTags, KnownTagsRequest, NewSealedRecord, RecipientKind,
+    SealedBatch, SealedMove, SealedPage, SealedRecord, SealedWrite, VersionEnvelope, WriteOutcome,
 };
 use chartkey_vault::transport::SealedQuery;
 use jiff::Timestamp;
@@ -72,7 +72,11 @@ pub async fn create_records(
             let patient = PatientId(write.patient);
             let (row, permit) = permit(tx, &asking, Action::CreateRecord, patient, now)?;
             let taken = take_write(tx, &row, &permit, &write, now)?;
-            let action = if taken.created > 0 { TrailAction::RecordCreate } else { TrailAction::RecordUpdate };
+            let action = if taken.created > 0 {
+                TrailAction::RecordCreate
+            } else {
+                TrailAction::RecordUpdate
+            };
             let mut entry = NewEntry::under(action, now, &permit)
                 .count(taken.created.saturating_add(taken.updated))
                 .types(taken.types);
@@ -80,7 +84,10 @@ pub async fn create_records(
                 entry = entry.record(record).version(version, hash);
             }
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
-            Ok(WriteOutcome { grants_version: row.grants_version, leaf_index })
+            Ok(WriteOutcome {
+                grants_version: row.grants_version,
+                leaf_index,
+            })
         })
         .await
 }
@@ -114,7 +121,12 @@ fn take_write(
         insert_batch(tx, row, permit, &living, batch, now)?;
         compartments.insert(batch.id, batch.compartment);
     }
-    let mut taken = Taken { created: 0, updated: 0, types: RecordTypes::EMPTY, single: None };
+    let mut taken = Taken {
+        created: 0,
+        updated: 0,
+        types: RecordTypes::EMPTY,
+        single: None,
+    };
     let mut used = BTreeSet::new();
     for record in &write.records {
         let compartment = *compartments
@@ -143,8 +155,15 @@ fn may_write(permit: &Permit, compartment: Compartment) -> Result<(), RecordFail
     match permit.scope() {
         Scope::All => Ok(()),
         Scope::Within(within) => {
-            let allowed = within.writes.iter().any(|(_, types)| types.contains(compartment.record_type));
-            if allowed { Ok(()) } else { Err(Refusal::NoWrite.into()) }
+            let allowed = within
+                .writes
+                .iter()
+                .any(|(_, types)| types.contains(compartment.record_type));
+            if allowed {
+                Ok(())
+            } else {
+                Err(Refusal::NoWrite.into())
+            }
         }
         Scope::Nothing => Err(Refusal::Forbidden.into()),
     }
@@ -189,7 +208,11 @@ fn insert_batch(
                 return Err(VaultError::Input("a direct batch is sealed to the inbox").into());
             }
         }
-        _ => return Err(VaultError::Input("a batch is wrapped in an epoch or sealed directly").into()),
+        _ => {
+            return Err(
+                VaultError::Input("a batch is wrapped in an epoch or sealed directly").into(),
+            );
+        }
     }
     let sealed_to: BTreeSet<GrantId> = batch
         .envelopes
@@ -259,7 +282,12 @@ fn insert_record(
         supporting: record.supporting,
         version: 1,
         identity_tag: record.identity_tag.map(|t| t.0),
-        source: if permit.is_managers() { "upload" } else { "provider" }.to_owned(),
+        source: if permit.is_managers() {
+            "upload"
+        } else {
+            "provider"
+        }
+        .to_owned(),
         author: permit.account(),
         created_at: now,
         updated_at: now,
@@ -287,9 +315,13 @@ fn insert_successor(
     if known.compartment.record_type != compartment.record_type
         || !known.compartment.kinds.is_subset_of(compartment.kinds)
     {
-        return Err(VaultError::Input("a new version keeps the type; other changes are a move").into());
+        return Err(
+            VaultError::Input("a new version keeps the type; other changes are a move").into(),
+        );
     }
-    let due: BTreeSet<GrantId> = grants::list_extra_readers(tx, id, now)?.into_iter().collect();
+    let due: BTreeSet<GrantId> = grants::list_extra_readers(tx, id, now)?
+        .into_iter()
+        .collect();
     let sealed_to: BTreeSet<GrantId> = record.extra.iter().map(|e| GrantId(e.grant)).collect();
     if due != sealed_to {
         return Err(moved());
@@ -299,7 +331,13 @@ fn insert_successor(
     }
     let hash = insert_version(tx, permit, record, now)?;
     for extra in &record.extra {
-        records::insert_version_envelope(tx, id, record.version, GrantId(extra.grant), &extra.sealed.0)?;
+        records::insert_version_envelope(
+            tx,
+            id,
+            record.version,
+            GrantId(extra.grant),
+            &extra.sealed.0,
+        )?;
     }
     Ok(hash)
 }
@@ -326,7 +364,12 @@ fn insert_version(
 ) -> Result<[u8; 32], RecordFailure> {
     let body_len = match (&record.body, record.blob) {
         (Some(body), None) if body.0.len() <= MAX_INLINE_BYTES => body.0.len() as u64,
-        (Some(_), None) => return Err(Failure::field("records.body", "too large: upload it as a blob")),
+        (Some(_), None) => {
+            return Err(Failure::field(
+                "records.body",
+                "too large: upload it as a blob",
+            ));
+        }
         (None, Some(blob)) => blob_size(tx, permit, BlobId(blob))?,
         _ => return Err(Failure::field("records.body", "either a body or a blob")),
     };
@@ -345,7 +388,11 @@ fn insert_version(
         author: permit.account(),
         created_at: now,
     };
-    let sealed_by = if permit.is_managers() { "account" } else { "grantee" };
+    let sealed_by = if permit.is_managers() {
+        "account"
+    } else {
+        "grantee"
+    };
     records::insert_version(tx, &version, sealed_by).map_err(exists)?;
     Ok(hash)
 }
@@ -450,11 +497,17 @@ pub(crate) fn permit_record(
     record: RecordId,
     now: Timestamp,
 ) -> Result<Permit, RecordFailure> {
-    let hidden = || crate::patients::unauthenticated_first(caller, Refusal::Unknown(policy::Noun::Record));
+    let hidden =
+        || crate::patients::unauthenticated_first(caller, Refusal::Unknown(policy::Noun::Record));
     let row = records::lookup(db, record)?.ok_or_else(hidden)?;
     let (_, patient) = facts(db, row.patient, caller.account_id())?.ok_or_else(hidden)?;
     let target = record_facts(&row);
-    Ok(policy::permit(&caller.who, action, &Target::Record(&patient, &target), now)?)
+    Ok(policy::permit(
+        &caller.who,
+        action,
+        &Target::Record(&patient, &target),
+        now,
+    )?)
 }
 
 /// `GET /api/records` sealed: a page of what the caller may see, logged before
@@ -470,14 +523,20 @@ pub async fn list_records(
     let (permit, page) = service
         .store()
         .read_long("record.list", move |db| {
-            let (_, permit) = permit::<RecordError>(db, &asking, Action::ListRecords, patient, now)?;
+            let (_, permit) =
+                permit::<RecordError>(db, &asking, Action::ListRecords, patient, now)?;
             let page = sealed_page(db, &permit, &query)?;
             Ok::<_, RecordFailure>((permit, page))
         })
         .await?;
     let mut entry = NewEntry::under(TrailAction::RecordList, now, &permit)
         .count(page.items.len() as u64)
-        .types(page.items.iter().map(|r| r.compartment.record_type).collect());
+        .types(
+            page.items
+                .iter()
+                .map(|r| r.compartment.record_type)
+                .collect(),
+        );
     if is_assisted(caller) {
         entry = entry.assisted();
     }
@@ -520,9 +579,10 @@ pub(crate) fn sealed_page(
 ) -> Result<SealedPage, RecordFailure> {
     let limit = query.limit.unwrap_or(MAX_PAGE).clamp(1, 100_000);
     let after = match &query.cursor {
-        Some(text) => {
-            Some(parse_cursor(text).ok_or_else(|| Failure::field("cursor", "not a cursor of this list"))?)
-        }
+        Some(text) => Some(
+            parse_cursor(text)
+                .ok_or_else(|| Failure::field("cursor", "not a cursor of this list"))?,
+        ),
         None => None,
     };
     let filter = Filter {
@@ -551,9 +611,12 @@ fn render_page(
     next: Option<String>,
 ) -> Result<SealedPage, StoreError> {
     let by_records: Vec<GrantId> = match permit.scope() {
-        Scope::Within(within) => {
-            within.reads.iter().filter(|c| c.records.is_some()).map(|c| c.grant).collect()
-        }
+        Scope::Within(within) => within
+            .reads
+            .iter()
+            .filter(|c| c.records.is_some())
+            .map(|c| c.grant)
+            .collect(),
         Scope::All | Scope::Nothing => Vec::new(),
     };
     let mut seen = BTreeSet::new();
@@ -568,12 +631,19 @@ fn render_page(
         } else {
             records::list_version_envelopes(db, row.id, version.version, &by_records)?
                 .into_iter()
-                .map(|(grant, sealed)| VersionEnvelope { grant: grant.0, sealed: Bytes(sealed) })
+                .map(|(grant, sealed)| VersionEnvelope {
+                    grant: grant.0,
+                    sealed: Bytes(sealed),
+                })
                 .collect()
         };
         items.push(sealed_record(row, version, extra));
     }
-    Ok(SealedPage { items, batches: keys, next })
+    Ok(SealedPage {
+        items,
+        batches: keys,
+        next,
+    })
 }
 
 fn sealed_record(row: RecordRow, version: VersionRow, extra: Vec<VersionEnvelope>) -> SealedRecord {
@@ -598,7 +668,11 @@ fn sealed_record(row: RecordRow, version: VersionRow, extra: Vec<VersionEnvelope
 }
 
 /// What opens a batch, as far as the permit's actor may have it.
-fn batch_key(db: &mut Reader, permit: &Permit, id: BatchId) -> Result<Option<BatchKey>, StoreError> {
+fn batch_key(
+    db: &mut Reader,
+    permit: &Permit,
+    id: BatchId,
+) -> Result<Option<BatchKey>, StoreError> {
     let Some(batch) = batches::lookup(db, permit.patient(), id)? else {
         return Ok(None);
     };
@@ -609,7 +683,10 @@ fn batch_key(db: &mut Reader, permit: &Permit, id: BatchId) -> Result<Option<Bat
             true
         }
         Scope::Within(within) => {
-            let whole = within.reads.iter().filter(|c| c.records.is_none() && c.covers(batch.compartment));
+            let whole = within
+                .reads
+                .iter()
+                .filter(|c| c.records.is_none() && c.covers(batch.compartment));
             let grants: Vec<GrantId> = whole.map(|c| c.grant).collect();
             wanted.extend(grants.iter().map(|g| (RecipientKind::Grant, g.0)));
             if let Some(author) = permit.account().filter(|a| batch.author == Some(*a)) {
@@ -625,7 +702,11 @@ fn batch_key(db: &mut Reader, permit: &Permit, id: BatchId) -> Result<Option<Bat
     if wrapped.is_none() || !permit.is_managers() {
         for (kind, to) in wanted {
             let found = batches::lookup_envelope(db, id, to_kind(kind), to)?;
-            envelopes.extend(found.map(|e| Envelope { to: kind, id: e.to, sealed: Bytes(e.sealed) }));
+            envelopes.extend(found.map(|e| Envelope {
+                to: kind,
+                id: e.to,
+                sealed: Bytes(e.sealed),
+            }));
         }
     }
     Ok(Some(BatchKey {
@@ -645,7 +726,15 @@ pub async fn find_record(
     record: RecordId,
     version: Option<u32>,
 ) -> Result<SealedPage, RecordFailure> {
-    read_record(service, caller, record, version, Action::FindRecord, TrailAction::RecordRead).await
+    read_record(
+        service,
+        caller,
+        record,
+        version,
+        Action::FindRecord,
+        TrailAction::RecordRead,
+    )
+    .await
 }
 
 /// Reads one version under an action of the caller's choice.
@@ -665,7 +754,11 @@ pub(crate) async fn read_record(
             let permit = permit_record(db, &asking, action, record, now)?;
             let (row, found) =
                 records::lookup_version(db, &permit, version)?.ok_or(RecordError::Unknown)?;
-            let hash = (found.version, found.sealed_hash, row.compartment.record_type);
+            let hash = (
+                found.version,
+                found.sealed_hash,
+                row.compartment.record_type,
+            );
             let page = render_page(db, &permit, vec![(row, found)], None)?;
             Ok::<_, RecordFailure>((permit, hash, page))
         })
@@ -757,7 +850,10 @@ pub async fn delete_record(
     for blob in blobs {
         // A body that cannot be deleted now is swept later: nothing names it.
         if let Err(error) = service.blobs().delete(blob.into()).await {
-            tracing::warn!(code = error.code(), "a deleted record's blob was not deleted yet");
+            tracing::warn!(
+                code = error.code(),
+                "a deleted record's blob was not deleted yet"
+            );
         }
     }
     Ok(leaf)
@@ -780,13 +876,17 @@ pub async fn move_record(
             let permit = permit_record(tx, &asking, Action::MoveRecord, id, now)?;
             let row = patients::lookup(tx, permit.patient())?
                 .ok_or(Failure::Internal("a record without a patient"))?;
-            let (old, current) = records::lookup_version(tx, &permit, None)?.ok_or(RecordError::Unknown)?;
+            let (old, current) =
+                records::lookup_version(tx, &permit, None)?.ok_or(RecordError::Unknown)?;
             let hash = take_move(tx, &row, &permit, &old, &sealed, now)?;
             let entry = NewEntry::under(TrailAction::RecordMove, now, &permit)
                 .version(old.version, hash)
                 .previous_hash(current.sealed_hash);
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
-            Ok(WriteOutcome { grants_version: row.grants_version, leaf_index })
+            Ok(WriteOutcome {
+                grants_version: row.grants_version,
+                leaf_index,
+            })
         })
         .await
 }
@@ -807,7 +907,9 @@ fn take_move(
         .first()
         .map(|b| b.compartment)
         .filter(|c| sealed.batches.iter().all(|b| b.compartment == *c))
-        .ok_or_else(|| Failure::<RecordError>::field("batches", "all in the one new compartment"))?;
+        .ok_or_else(|| {
+            Failure::<RecordError>::field("batches", "all in the one new compartment")
+        })?;
     let whole = sealed.versions.len() == usize::try_from(old.version).unwrap_or(0)
         && sealed
             .versions
@@ -841,7 +943,8 @@ pub async fn count_records(
     let (permit, counts) = service
         .store()
         .read("record.summary", move |db| {
-            let (_, permit) = permit::<RecordError>(db, &asking, Action::FindRecordSummary, patient, now)?;
+            let (_, permit) =
+                permit::<RecordError>(db, &asking, Action::FindRecordSummary, patient, now)?;
             let counts = records::count(db, &permit)?;
             Ok::<_, RecordFailure>((permit, counts))
         })

@@ -484,3 +484,19 @@ pub fn list_version_envelopes(
     }
     Ok(found)
 }
+
+/// The record version whose body a blob holds.
+pub fn lookup_by_blob(
+    db: &mut Reader,
+    blob: BlobId,
+) -> Result<Option<(RecordRow, VersionRow)>, StoreError> {
+    db.query_opt(
+        &format!(
+            "SELECT {RECORD}, {} FROM versions v JOIN records r ON r.id = v.record_id
+             WHERE v.blob_id = ?1 AND r.deleted_at IS NULL",
+            version_columns(false)
+        ),
+        params![blob],
+        |row| Ok((record_row(row)?, version_row(row, RECORD_COLUMNS)?)),
+    )
+}

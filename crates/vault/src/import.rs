@@ -55,6 +55,8 @@ pub struct Imported {
     pub unchanged: u64,
     /// Ids of what was created or updated, in the order of the input.
     pub written: Vec<Id>,
+    /// Ids of what was there already.
+    pub known: Vec<Id>,
 }
 
 /// The dedup keys a writer can use, newest first, and the source they are for.
@@ -114,7 +116,8 @@ impl<T: Transport + MaybeSend> Client<T> {
         let candidates = new
             .into_iter()
             .map(|n| {
-                let identity = content_identity(&n.content);
+                let digest = digest_of(&n.content);
+                let identity = content_identity(&digest);
                 let fields = Fields {
                     body: n.body,
                     content_type: n.content_type,
@@ -128,7 +131,7 @@ impl<T: Transport + MaybeSend> Client<T> {
                     supporting: false,
                     fields,
                     tags: tags(&dedup, "", &identity),
-                    content_tags: content_tags(&dedup, &n.content),
+                    content_tags: content_tags(&dedup, &digest),
                     content: n.content,
                 }
             })
@@ -231,6 +234,7 @@ impl Imported {
         self.updated += other.updated;
         self.unchanged += other.unchanged;
         self.written.extend(other.written);
+        self.known.extend(other.known);
     }
 }
 
@@ -243,7 +247,7 @@ fn take_item(
 ) -> Result<(), VaultError> {
     dedup.newest()?;
     let identity = if item.identity.is_empty() {
-        content_identity(&item.canonical)
+        content_identity(&digest_of(&item.canonical))
     } else {
         item.identity.clone()
     };
@@ -277,15 +281,22 @@ fn take_item(
     Ok(())
 }
 
-fn content_identity(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
-    let mut text = String::from("content:");
-    for byte in digest {
-        use std::fmt::Write as _;
-        // Writing into a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+/// SHA-256 of content that is not FHIR: its canonical form for tags, so that
+/// a file streamed and a file at hand are the same file.
+pub fn digest_of(content: &[u8]) -> [u8; 32] {
+    Sha256::digest(content).into()
+}
+
+/// The identity of content that has none of its own.
+pub fn content_identity(digest: &[u8; 32]) -> String {
+    use std::fmt::Write as _;
+    digest
+        .iter()
+        .fold(String::from("content:"), |mut text, byte| {
+            // Writing into a `String` cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn tags(dedup: &Dedup<'_>, placement: &str, identity: &str) -> Vec<Bytes32> {
@@ -316,8 +327,11 @@ fn match_up(
     for candidate in chunk {
         let found = candidate.tags.iter().find_map(|t| known.get(t));
         let one = u64::from(!candidate.supporting);
-        if found.is_some_and(|k| candidate.content_tags.contains(&k.content_tag)) {
+        if let Some(known) = found.filter(|k| candidate.content_tags.contains(&k.content_tag)) {
             counts.unchanged += one;
+            if !candidate.supporting {
+                counts.known.push(known.id);
+            }
             continue;
         }
         // The same thing twice in one input: the first is taken.

@@ -16,6 +16,7 @@
 //! | [`record`], [`write`](mod@write), [`read`] | content |
 //! | [`grant`], [`granting`], [`settle`] | keyrings, grants, epochs, adoption |
 //! | [`client`], [`transport`] | the state machine and its door |
+//! | [`import`], [`http`] | imports; the protocol over HTTP |
 //! | [`protocol`] | the messages |
 
 pub mod account;
@@ -26,6 +27,7 @@ pub mod epoch;
 pub mod error;
 pub mod grant;
 pub mod granting;
+pub mod http;
 pub mod id;
 pub mod import;
 pub mod keys;

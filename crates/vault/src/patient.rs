@@ -82,6 +82,11 @@ impl ReadKeys {
         &self.keyrings
     }
 
+    /// Links from epochs to their predecessors.
+    pub fn links(&self) -> impl Iterator<Item = &EpochLink> {
+        self.links.values()
+    }
+
     /// The newest seed, for managers.
     pub fn newest_seed(&self) -> Result<&PatientSeed, VaultError> {
         self.seeds.values().next_back().ok_or(VaultError::NoKey)

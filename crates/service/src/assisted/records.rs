@@ -1,0 +1,498 @@
+//! Records in the clear, for callers that let the server open them: upload,
+//! list, read, new version.
+
+use chartkey_crypto::SecretBytes;
+use chartkey_domain::ids::{AccountId, PatientId, RecordId};
+use chartkey_domain::records::{DEFAULT_PAGE, MAX_PAGE, RecordError};
+use chartkey_fhir::{
+    Compartment, Header, Kinds, Limits, Query, RecordType, Rejected, Search, header_for_text,
+    plan_import,
+};
+use chartkey_vault::Id;
+use chartkey_vault::error::VaultError;
+use chartkey_vault::import::{Imported, NewRecord, digest_of};
+use chartkey_vault::patient::ReadKeys;
+use chartkey_vault::protocol::{SealedPage, SealedRecord};
+use chartkey_vault::read::{BatchKeys, OpenRecord};
+use chartkey_vault::record::{BodyKind, Fields};
+use chartkey_vault::transport::SealedQuery;
+use chartkey_vault::write::{Draft, DraftBody};
+use jiff::Timestamp;
+
+use super::{Assisted, AssistedFailure, coded};
+use crate::{Failure, records};
+
+/// Source of what a person uploads; part of a record's identity.
+pub const UPLOAD: &str = "upload";
+/// Most headers that a search opens.
+const SEARCH_LIMIT: u32 = 100_000;
+
+/// What is uploaded.
+#[derive(Debug)]
+pub enum Upload {
+    /// FHIR R4 JSON: a resource, a Bundle, or NDJSON.
+    Fhir {
+        /// As it came.
+        bytes: SecretBytes,
+        /// Media type, as a hint.
+        content_type: Option<String>,
+    },
+    /// Plain text.
+    Text {
+        /// The text.
+        text: String,
+        /// Its title.
+        title: Option<String>,
+        /// Its date, as FHIR text.
+        date: Option<String>,
+    },
+}
+
+/// What an upload did.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Whether the input was one resource or text, and not a Bundle.
+    pub single: bool,
+    /// New records.
+    pub created: u64,
+    /// New versions.
+    pub updated: u64,
+    /// Known as they are.
+    pub unchanged: u64,
+    /// Refused, one by one.
+    pub rejected: Vec<Rejected>,
+    /// Created or updated, in order.
+    pub written: Vec<RecordId>,
+    /// There already.
+    pub known: Vec<RecordId>,
+}
+
+/// Which records are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct RecordQuery {
+    /// Of this type.
+    pub record_type: Option<RecordType>,
+    /// From this source.
+    pub source: Option<String>,
+    /// Words that the header must contain.
+    pub text: Option<String>,
+    /// Not over before this FHIR date.
+    pub from: Option<String>,
+    /// Not begun after this FHIR date.
+    pub to: Option<String>,
+    /// Headers without bodies.
+    pub headers_only: bool,
+    /// Most items; 50 where absent, at most 500.
+    pub limit: Option<u32>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// A record in the clear.
+#[derive(Debug)]
+pub struct RecordView {
+    /// Its id.
+    pub id: RecordId,
+    /// Whose.
+    pub patient: PatientId,
+    /// Its type.
+    pub record_type: RecordType,
+    /// Its kinds.
+    pub kinds: Kinds,
+    /// What its header says.
+    pub fields: Fields,
+    /// `upload`, `provider`, or a connection.
+    pub source: String,
+    /// Who wrote this version; absent for the server.
+    pub author: Option<AccountId>,
+    /// Which version.
+    pub version: u32,
+    /// When the record was first stored.
+    pub created_at: Timestamp,
+    /// When this version was.
+    pub updated_at: Timestamp,
+    /// Its content, unless only headers were wanted or it is a file.
+    pub content: Content,
+}
+
+/// The content of a record in the clear.
+#[derive(Debug)]
+pub enum Content {
+    /// Not fetched: headers only, or a file.
+    None,
+    /// FHIR JSON.
+    Resource(SecretBytes),
+    /// Text in UTF-8.
+    Text(SecretBytes),
+}
+
+/// A page of records.
+#[derive(Debug)]
+pub struct Page {
+    /// The records.
+    pub items: Vec<RecordView>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// What there is of one type.
+#[derive(Debug)]
+pub struct Summary {
+    /// The type.
+    pub record_type: RecordType,
+    /// How many.
+    pub count: u64,
+    /// The latest by storage, header only.
+    pub latest: Option<RecordView>,
+}
+
+impl Assisted {
+    /// Writes what is uploaded into a patient's record.
+    ///
+    /// # Errors
+    /// The input's (`fhir.*`), the policy's, the database's.
+    pub async fn upload(
+        &mut self,
+        patient: PatientId,
+        upload: Upload,
+        record_type: Option<RecordType>,
+        limits: &Limits,
+    ) -> Result<Report, AssistedFailure> {
+        match upload {
+            Upload::Fhir {
+                bytes,
+                content_type,
+            } => {
+                let plan = plan_import(&bytes, content_type.as_deref(), limits)
+                    .map_err(|error| Failure::field("body", &error.to_string()))?;
+                let rejected = plan.rejected.clone();
+                let single = plan.bundle_type.is_none() && plan.items.len() + rejected.len() == 1;
+                let (client, mut act) = self.acting();
+                let imported = client
+                    .import(patient.0, plan, record_type, UPLOAD, None, &mut act)
+                    .await
+                    .map_err(|e| self.failed(e))?;
+                Ok(report(imported, rejected, single))
+            }
+            Upload::Text { text, title, date } => {
+                let header = header_for_text(title.as_deref(), &text, date.as_deref());
+                let record_type = record_type.unwrap_or(RecordType::Documents);
+                let new = NewRecord {
+                    compartment: Compartment::new(record_type, Kinds::EMPTY),
+                    body: BodyKind::Text,
+                    content_type: "text/plain; charset=utf-8".into(),
+                    file_name: None,
+                    header,
+                    content: SecretBytes::new(text.into_bytes()),
+                };
+                let (client, mut act) = self.acting();
+                let imported = client
+                    .add(patient.0, vec![new], UPLOAD, None, &mut act)
+                    .await
+                    .map_err(|e| self.failed(e))?;
+                Ok(report(imported, Vec::new(), true))
+            }
+        }
+    }
+
+    /// A page of a patient's records in the clear.
+    ///
+    /// # Errors
+    /// The query's, the policy's, the database's.
+    pub async fn list(
+        &mut self,
+        patient: PatientId,
+        query: &RecordQuery,
+    ) -> Result<Page, AssistedFailure> {
+        let wanted =
+            usize::try_from(query.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE)).unwrap_or(50);
+        if query.text.is_some() || query.from.is_some() || query.to.is_some() {
+            return self.search(patient, query, wanted).await;
+        }
+        let sealed = SealedQuery {
+            record_type: query.record_type,
+            source: query.source.clone(),
+            headers_only: query.headers_only,
+            supporting: false,
+            limit: Some(u32::try_from(wanted).unwrap_or(MAX_PAGE)),
+            cursor: query.cursor.clone(),
+        };
+        let page = records::list_records(&self.service, &self.caller, patient, sealed)
+            .await
+            .map_err(coded)?;
+        let next = page.next.clone();
+        let items = self.open_page(patient, &page, !query.headers_only).await?;
+        Ok(Page { items, next })
+    }
+
+    /// Opens all headers, and pages through those that match.
+    async fn search(
+        &mut self,
+        patient: PatientId,
+        query: &RecordQuery,
+        wanted: usize,
+    ) -> Result<Page, AssistedFailure> {
+        let search = Search::new(&Query {
+            text: query.text.clone(),
+            from: query.from.clone(),
+            to: query.to.clone(),
+            record_types: query.record_type.into_iter().collect(),
+        })
+        .map_err(|_| Failure::field("from", "not a date"))?;
+        let skip: usize = match &query.cursor {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .map_err(|_| Failure::field("cursor", "not a cursor of this list"))?,
+        };
+        let sealed = SealedQuery {
+            record_type: query.record_type,
+            source: query.source.clone(),
+            headers_only: query.headers_only,
+            limit: Some(SEARCH_LIMIT),
+            ..SealedQuery::default()
+        };
+        let page = records::list_records(&self.service, &self.caller, patient, sealed)
+            .await
+            .map_err(coded)?;
+        let mut found: Vec<RecordView> = self
+            .open_page(patient, &page, !query.headers_only)
+            .await?
+            .into_iter()
+            .filter(|r| search.matches(r.record_type, &r.fields.header))
+            .skip(skip)
+            .collect();
+        let next = (found.len() > wanted).then(|| (skip + wanted).to_string());
+        found.truncate(wanted);
+        Ok(Page { items: found, next })
+    }
+
+    /// One record in the clear; the current version unless another is named.
+    ///
+    /// # Errors
+    /// The policy's, `record.unknown`, the database's.
+    pub async fn find(
+        &mut self,
+        record: RecordId,
+        version: Option<u32>,
+    ) -> Result<RecordView, AssistedFailure> {
+        let page = records::find_record(&self.service, &self.caller, record, version)
+            .await
+            .map_err(coded)?;
+        let patient = page
+            .items
+            .first()
+            .map(|r| PatientId(r.patient))
+            .ok_or(coded(RecordError::Unknown.into()))?;
+        let mut items = self.open_page(patient, &page, true).await?;
+        items.pop().ok_or_else(|| Failure::Vault(VaultError::NoKey))
+    }
+
+    /// Opens what the caller's keys open; with keys fetched anew where the
+    /// cached ones no longer do.
+    pub(crate) async fn open_page(
+        &mut self,
+        patient: PatientId,
+        page: &SealedPage,
+        with_body: bool,
+    ) -> Result<Vec<RecordView>, AssistedFailure> {
+        if page.items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = self.read_keys(patient, false).await?;
+        let account = &self.client.account;
+        let batches = BatchKeys::of_page(page, &keys, Some(account));
+        if let Ok(items) = open_all(page, &keys, &batches, with_body) {
+            return Ok(items);
+        }
+        let keys = self.read_keys(patient, true).await?;
+        let batches = BatchKeys::of_page(page, &keys, Some(&self.client.account));
+        open_all(page, &keys, &batches, with_body).map_err(Failure::Vault)
+    }
+
+    /// Writes a new version of a record that the caller means to be at
+    /// `if_match`.
+    ///
+    /// # Errors
+    /// `record.version_mismatch`, the input's, the policy's, the database's.
+    pub async fn update(
+        &mut self,
+        record: RecordId,
+        if_match: u32,
+        upload: Upload,
+        limits: &Limits,
+    ) -> Result<RecordView, AssistedFailure> {
+        let (patient, known) = records::find_known_record(&self.service, &self.caller, record)
+            .await
+            .map_err(coded)?;
+        if known.version != if_match {
+            return Err(coded(RecordError::VersionMismatch.into()));
+        }
+        let (fields, body, canonical, kinds) = match upload {
+            Upload::Fhir {
+                bytes,
+                content_type,
+            } => {
+                let mut plan = plan_import(&bytes, content_type.as_deref(), limits)
+                    .map_err(|error| Failure::field("body", &error.to_string()))?;
+                let item = match (plan.items.pop(), plan.items.is_empty()) {
+                    (Some(item), true) => item,
+                    _ => return Err(Failure::field("body", "exactly one resource")),
+                };
+                (
+                    resource_fields(&item.header, item.bytes.len()),
+                    item.bytes,
+                    item.canonical,
+                    item.kinds,
+                )
+            }
+            Upload::Text { text, title, date } => {
+                let header = header_for_text(title.as_deref(), &text, date.as_deref());
+                let bytes = text.into_bytes();
+                let canonical = digest_of(&bytes).to_vec();
+                (
+                    text_fields(header, bytes.len()),
+                    bytes,
+                    canonical,
+                    Kinds::EMPTY,
+                )
+            }
+        };
+        let (client, mut act) = self.acting();
+        let open = client
+            .settle(patient.0, &mut act)
+            .await
+            .map_err(|e| self.failed(e))?;
+        let dedup = match open.manager {
+            Some(_) => open.keys.newest_seed().map_err(Failure::Vault)?.dedup_key(),
+            None => self.client.account.dedup_key(),
+        };
+        let draft = Draft {
+            record: record.0,
+            version: known.version.saturating_add(1),
+            previous: Some(known.commitment),
+            compartment: Compartment::new(
+                known.compartment.record_type,
+                known.compartment.kinds.union(kinds),
+            ),
+            supporting: false,
+            fields,
+            body: DraftBody::Open(SecretBytes::new(body)),
+            identity_tag: known.identity_tag,
+            content_tag: chartkey_vault::record::content_tag(&dedup, &canonical),
+            extra_readers: known.extra_readers,
+        };
+        let (client, mut act) = self.acting();
+        client
+            .write(patient.0, &[draft], &mut act)
+            .await
+            .map_err(|e| self.failed(e))?;
+        self.find(record, None).await
+    }
+
+    /// What there is, type by type.
+    ///
+    /// # Errors
+    /// The policy's, the database's.
+    pub async fn summary(&mut self, patient: PatientId) -> Result<Vec<Summary>, AssistedFailure> {
+        let counts = records::count_records(&self.service, &self.caller, patient)
+            .await
+            .map_err(coded)?;
+        let mut by_type: std::collections::BTreeMap<RecordType, u64> =
+            std::collections::BTreeMap::new();
+        for (compartment, count) in counts {
+            *by_type.entry(compartment.record_type).or_default() += count;
+        }
+        let mut out = Vec::with_capacity(by_type.len());
+        for (record_type, count) in by_type {
+            let query = RecordQuery {
+                record_type: Some(record_type),
+                headers_only: true,
+                limit: Some(1),
+                ..RecordQuery::default()
+            };
+            let latest = self.list(patient, &query).await?.items.pop();
+            out.push(Summary {
+                record_type,
+                count,
+                latest,
+            });
+        }
+        Ok(out)
+    }
+}
+
+fn report(imported: Imported, rejected: Vec<Rejected>, single: bool) -> Report {
+    Report {
+        single,
+        created: imported.created,
+        updated: imported.updated,
+        unchanged: imported.unchanged,
+        rejected,
+        written: imported.written.into_iter().map(RecordId).collect(),
+        known: imported.known.into_iter().map(RecordId).collect(),
+    }
+}
+
+fn resource_fields(header: &Header, size: usize) -> Fields {
+    Fields {
+        body: BodyKind::Resource,
+        content_type: "application/fhir+json".into(),
+        size: size as u64,
+        file_name: None,
+        header: header.clone(),
+        author_name: None,
+    }
+}
+
+fn text_fields(header: Header, size: usize) -> Fields {
+    Fields {
+        body: BodyKind::Text,
+        content_type: "text/plain; charset=utf-8".into(),
+        size: size as u64,
+        file_name: None,
+        header,
+        author_name: None,
+    }
+}
+
+fn open_all(
+    page: &SealedPage,
+    keys: &ReadKeys,
+    batches: &BatchKeys,
+    with_body: bool,
+) -> Result<Vec<RecordView>, VaultError> {
+    page.items
+        .iter()
+        .map(|sealed| open_one(sealed, keys, batches, with_body))
+        .collect()
+}
+
+/// Opens one record with keys at hand. Links come through here too.
+pub(crate) fn open_one(
+    sealed: &SealedRecord,
+    keys: &ReadKeys,
+    batches: &BatchKeys,
+    with_body: bool,
+) -> Result<RecordView, VaultError> {
+    let open = OpenRecord::open(sealed, keys, batches)?;
+    let content = match open.header.fields.body {
+        _ if !with_body || sealed.body.is_none() => Content::None,
+        BodyKind::Resource => Content::Resource(open.open_body(sealed, None)?),
+        BodyKind::Text => Content::Text(open.open_body(sealed, None)?),
+        BodyKind::File => Content::None,
+    };
+    Ok(RecordView {
+        id: RecordId(sealed.id),
+        patient: PatientId(sealed.patient),
+        record_type: sealed.compartment.record_type,
+        kinds: sealed.compartment.kinds,
+        fields: open.header.fields,
+        source: sealed.source.clone(),
+        author: sealed.author.map(|a: Id| AccountId(a)),
+        version: sealed.version,
+        created_at: sealed.created_at,
+        updated_at: sealed.updated_at,
+        content,
+    })
+}

@@ -21,8 +21,10 @@ mod migrate;
 pub mod patients;
 pub mod records;
 pub mod refusals;
+pub mod requests;
 pub mod sessions;
 pub mod settings;
+pub mod shares;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tokens;

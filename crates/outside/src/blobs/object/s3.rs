@@ -116,3 +116,90 @@ impl HttpService for Connector {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use chartkey_domain::blobs::{BlobId, BlobStore};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::blobs::ObjectBlobs;
+
+    fn config(endpoint: &str) -> S3Config {
+        S3Config {
+            bucket: "records".into(),
+            region: "us-east-1".into(),
+            endpoint: Some(endpoint.into()),
+            prefix: "sealed/blobs".into(),
+            access_key_id: "AKIDMARKER".into(),
+            secret_access_key: Zeroizing::new("secret-marker".into()),
+        }
+    }
+
+    /// Answers a list with nothing and a write with success; tells each head.
+    async fn bucket() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (heads, seen) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut bytes = vec![0; 8192];
+                let len = stream.read(&mut bytes).await.unwrap();
+                let head = String::from_utf8_lossy(&bytes[..len]).into_owned();
+                let body = if head.starts_with("GET") {
+                    "<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>"
+                } else {
+                    ""
+                };
+                heads.send(head).unwrap();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\netag: \"1\"\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        (endpoint, seen)
+    }
+
+    #[tokio::test]
+    async fn a_put_is_signed_and_never_overwrites() {
+        let (endpoint, mut seen) = bucket().await;
+        let blobs = ObjectBlobs::s3(&config(&endpoint)).unwrap();
+        let id = BlobId::new(Uuid::from_u128(1));
+        BlobStore::put(&blobs, id, Bytes::from_static(b"sealed"))
+            .await
+            .unwrap();
+        let list = seen.recv().await.unwrap();
+        assert!(list.starts_with("GET /records?"), "{list}");
+        assert!(
+            list.contains(&format!("prefix=sealed%2Fblobs%2F{id}%2F")),
+            "{list}"
+        );
+        let put = seen.recv().await.unwrap();
+        assert!(
+            put.starts_with(&format!("PUT /records/sealed/blobs/{id}/whole HTTP/1.1")),
+            "{put}"
+        );
+        let put = put.to_lowercase();
+        assert!(put.contains("if-none-match: *"), "{put}");
+        assert!(
+            put.contains("authorization: aws4-hmac-sha256 credential=akidmarker/"),
+            "{put}"
+        );
+        assert!(!put.contains("secret-marker"));
+    }
+
+    #[test]
+    fn a_wrong_endpoint_is_named() {
+        for endpoint in ["records.example", "ftp://records.example", ""] {
+            let error = ObjectBlobs::s3(&config(endpoint)).unwrap_err();
+            assert_eq!(error.code(), "blob.config.endpoint", "{endpoint}");
+        }
+        let printed = format!("{:?}", config("http://127.0.0.1:9000"));
+        assert!(!printed.to_lowercase().contains("marker"), "{printed}");
+    }
+}

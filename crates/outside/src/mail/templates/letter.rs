@@ -259,7 +259,7 @@ mod css {
     pub const MARK: &str = "display:inline-block;width:28px;height:28px;border-radius:8px;\
         background:#0b5d57;color:#ffffff;font-weight:700;font-size:16px;line-height:28px;\
         text-align:center;vertical-align:middle";
-    pub const WORDMARK: &str = "padding-left:10px;color:#12201e;font-weight:650;font-size:18px;\
+    pub const WORDMARK: &str = "padding-left:10px;color:#12201e;font-weight:600;font-size:18px;\
         letter-spacing:-0.01em;vertical-align:middle";
     pub const CARD: &str = "background:#ffffff;border:1px solid #dbe5e3;border-radius:16px;\
         padding:28px 24px 12px";
@@ -276,7 +276,7 @@ mod css {
     pub const BUTTON_FRAME: &str = "margin:8px 0 12px";
     pub const BUTTON: &str = "background:#0b5d57;border-radius:12px";
     pub const BUTTON_LINK: &str = "display:block;padding:15px 20px;color:#ffffff;font-size:17px;\
-        line-height:1.3;font-weight:650;text-decoration:none";
+        line-height:1.3;font-weight:600;text-decoration:none";
     pub const FALLBACK: &str = "margin:0 0 20px;color:#566562;font-size:13px;line-height:1.45";
     pub const FALLBACK_LINK: &str = "color:#0b5d57;word-break:break-all";
     pub const NOTE: &str = "margin:0 0 16px;color:#566562;font-size:14px;line-height:1.5";

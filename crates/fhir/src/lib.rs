@@ -24,7 +24,7 @@ mod search;
 
 pub use envelope::Format;
 pub use error::{Fault, Issue, Issues, ParseError, Rejected};
-pub use header::{Coding, Header, header_for_file, header_for_text};
+pub use header::{Coding, Header, header_for_file, header_for_text, is_date};
 pub use json::Node;
 pub use kinds::{Compartment, Kind, Kinds, KindsIter, ParseCompartmentError, UnknownKind};
 pub use limits::Limits;

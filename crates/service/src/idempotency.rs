@@ -60,6 +60,29 @@ impl Once {
         }
     }
 
+    /// Keeps the answer in a transaction of its own: for what is recognised
+    /// by its content as well, so that a crash between the two creates nothing
+    /// twice.
+    ///
+    /// # Errors
+    /// The database's. An answer that was kept meanwhile stays.
+    pub async fn remember<E: NounError>(
+        self,
+        service: &Service,
+        status: u16,
+        ids: Vec<Id>,
+    ) -> Result<(), Failure<E>> {
+        let now = service.now();
+        let kept = service
+            .store()
+            .write("idempotency.keep", move |tx: &mut Tx| self.keep(tx, status, ids, now))
+            .await;
+        match kept {
+            Ok(()) | Err(StoreError::Unique { .. }) => Ok(()),
+            Err(error) => Err(Failure::Store(error)),
+        }
+    }
+
     /// Keeps the answer, inside the transaction that creates.
     ///
     /// # Errors

@@ -11,6 +11,11 @@ use crate::json::Node;
 
 pub(crate) use dates::interval_of;
 
+/// Whether a text is a FHIR `date` or `dateTime`, of any precision.
+pub fn is_date(text: &str) -> bool {
+    interval_of(text).is_some()
+}
+
 /// What a listing shows of one record. Every part is bounded.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Header {

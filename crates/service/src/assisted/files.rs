@@ -62,6 +62,13 @@ struct Streaming {
     pending: Vec<u8>,
 }
 
+impl FileUpload {
+    /// What is known of the file; may be completed until it is finished.
+    pub const fn about(&mut self) -> &mut NewFile {
+        &mut self.file
+    }
+}
+
 impl std::fmt::Debug for FileUpload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("FileUpload")

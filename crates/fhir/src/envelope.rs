@@ -112,10 +112,10 @@ pub(crate) fn unwrap<'a>(
     if cursor.at_end() {
         return Err(ParseError::new(Fault::Empty, cursor.pos));
     }
-    if opener.is_lines(format, cursor) {
+    if format == Format::NdJson {
         opener.lines(start)?;
     } else {
-        opener.whole(cursor)?;
+        opener.whole(cursor, start, format)?;
     }
     Ok(opener.envelope)
 }
@@ -141,27 +141,12 @@ impl<'a> Opener<'a, '_> {
         }
     }
 
-    /// Lines are recognised by a second object after the first one's end.
-    fn is_lines(&self, format: Format, mut cursor: Cursor<'a>) -> bool {
-        match format {
-            Format::FhirJson => false,
-            Format::NdJson => true,
-            Format::Auto => {
-                let first = cursor.skip_value();
-                let end = cursor.pos;
-                first.is_ok()
-                    && !cursor.at_end()
-                    && cursor.peek() == Some(b'{')
-                    && self
-                        .envelope
-                        .text
-                        .get(end..cursor.pos)
-                        .is_some_and(|between| between.contains('\n'))
-            }
-        }
-    }
-
-    fn whole(&mut self, mut cursor: Cursor<'a>) -> Result<(), ParseError> {
+    fn whole(
+        &mut self,
+        mut cursor: Cursor<'a>,
+        start: usize,
+        format: Format,
+    ) -> Result<(), ParseError> {
         if cursor.peek() != Some(b'{') {
             let fault = match cursor.skip_value() {
                 Ok(_) => Fault::NotObject,
@@ -169,17 +154,23 @@ impl<'a> Opener<'a, '_> {
             };
             return Err(ParseError::new(fault, cursor.pos));
         }
-        let range = cursor.skip_value().map_err(|at| self.error(at))?;
+        let top = self.top(cursor.pos)?;
+        let end = top.range.end;
+        cursor.pos = end;
         if !cursor.at_end() {
+            // Lines are recognised by a second object after the first one's end.
+            let between = self.envelope.text.get(end..cursor.pos).unwrap_or_default();
+            if format == Format::Auto && cursor.peek() == Some(b'{') && between.contains('\n') {
+                return self.lines(start);
+            }
             return Err(self.error((Fault::Trailing, cursor.pos)));
         }
-        let top = self.top(range.clone())?;
         match top.type_name.as_deref() {
-            None => Err(self.error((Fault::TypeMissing, range.start))),
+            None => Err(self.error((Fault::TypeMissing, top.range.start))),
             Some("Bundle") => self.bundle(&top),
             Some(_) => {
                 self.envelope.single = true;
-                self.slot(range, None, None, false)
+                self.slot(top.range, None, None, false)
             }
         }
     }
@@ -202,7 +193,7 @@ impl<'a> Opener<'a, '_> {
                     .skip_value()
                     .is_ok_and(|skipped| skipped.end <= range.end);
             let top = if is_bundle {
-                self.top(range.clone()).ok()
+                self.top(range.start).ok()
             } else {
                 None
             };
@@ -251,8 +242,8 @@ impl<'a> Opener<'a, '_> {
     }
 
     /// The members of the outermost object that say what it is.
-    fn top(&self, range: Range<usize>) -> Result<Top<'a>, ParseError> {
-        let mut cursor = self.cursor(range.start);
+    fn top(&self, start: usize) -> Result<Top<'a>, ParseError> {
+        let mut cursor = self.cursor(start);
         cursor.enter(b'{').map_err(|at| self.error(at))?;
         let mut top = Top::default();
         let mut first = true;
@@ -270,6 +261,7 @@ impl<'a> Opener<'a, '_> {
             }
             *slot = Some(value);
         }
+        top.range = start..cursor.pos;
         top.type_name = match top.resource_type.clone().and_then(|at| self.small(at)) {
             Some(Node::String(name)) => Some(name),
             _ => None,
@@ -302,9 +294,9 @@ impl<'a> Opener<'a, '_> {
             Some(b'[') => {
                 cursor.enter(b'[').map_err(|at| self.error(at))?;
                 let mut first = true;
-                while let Some(entry) = cursor.next_item(first).map_err(|at| self.error(at))? {
+                while cursor.more_items(first).map_err(|at| self.error(at))? {
                     first = false;
-                    self.entry(entry, bundle, is_answer)?;
+                    cursor.pos = self.entry(cursor.pos, bundle, is_answer)?;
                 }
                 Ok(())
             }
@@ -315,24 +307,29 @@ impl<'a> Opener<'a, '_> {
                 self.envelope
                     .issues
                     .push(None, Fault::WrongType, || pointer_at(text, offset, depth));
-                self.entry(entries, bundle, is_answer)
+                self.entry(entries.start, bundle, is_answer).map(|_| ())
             }
             _ => Err(self.error((Fault::WrongType, entries.start))),
         }
     }
 
-    fn entry(
-        &mut self,
-        range: Range<usize>,
-        bundle: usize,
-        is_answer: bool,
-    ) -> Result<(), ParseError> {
-        let members = match self.entry_members(range.clone()) {
+    /// Takes one entry and answers where it ends.
+    fn entry(&mut self, start: usize, bundle: usize, is_answer: bool) -> Result<usize, ParseError> {
+        let members = match self.entry_members(start) {
             Ok(members) => members,
-            Err((fault, offset)) => return self.reject(fault, offset),
+            Err((fault, offset)) => {
+                // Malformed, but perhaps it can be stepped over.
+                let skipped = self
+                    .cursor(start)
+                    .skip_value()
+                    .map_err(|at| self.error(at))?;
+                self.reject(fault, offset)?;
+                return Ok(skipped.end);
+            }
         };
         let Some(resource) = members.resource else {
-            return self.reject(Fault::NoResource, range.start);
+            self.reject(Fault::NoResource, start)?;
+            return Ok(members.end);
         };
         let full_url = match members.full_url.and_then(|at| self.small(at)) {
             Some(Node::String(url)) if !url.trim().is_empty() => Some(url),
@@ -342,14 +339,15 @@ impl<'a> Opener<'a, '_> {
             .search
             .and_then(|at| self.small(at))
             .is_some_and(|search| search.str_at("mode") == Some("outcome"));
-        self.slot(resource, full_url, Some(bundle), is_outcome || is_answer)
+        self.slot(resource, full_url, Some(bundle), is_outcome || is_answer)?;
+        Ok(members.end)
     }
 
-    fn entry_members(&self, range: Range<usize>) -> Result<EntryMembers, (Fault, usize)> {
+    fn entry_members(&self, start: usize) -> Result<EntryMembers, (Fault, usize)> {
         let mut members = EntryMembers::default();
-        let mut cursor = self.cursor(range.start);
+        let mut cursor = self.cursor(start);
         if cursor.peek() != Some(b'{') {
-            return Err((Fault::NoResource, range.start));
+            return Err((Fault::NoResource, start));
         }
         cursor.enter(b'{')?;
         let mut first = true;
@@ -366,6 +364,7 @@ impl<'a> Opener<'a, '_> {
                 _ => {}
             }
         }
+        members.end = cursor.pos;
         Ok(members)
     }
 
@@ -390,6 +389,7 @@ pub(crate) const POINTERS_FOUND: usize = 20;
 
 #[derive(Default)]
 struct Top<'a> {
+    range: Range<usize>,
     type_name: Option<Cow<'a, str>>,
     resource_type: Option<Range<usize>>,
     kind: Option<Range<usize>>,
@@ -399,6 +399,7 @@ struct Top<'a> {
 
 #[derive(Default)]
 struct EntryMembers {
+    end: usize,
     resource: Option<Range<usize>>,
     full_url: Option<Range<usize>>,
     search: Option<Range<usize>>,

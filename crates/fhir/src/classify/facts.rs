@@ -23,6 +23,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) kinds: Kinds,
     /// References to other resources.
     pub(crate) references: Vec<Reference<'a>>,
+    /// Whether the resource is a visit, for which the name of the place counts.
+    visit: bool,
 }
 
 /// A reference out of a resource.
@@ -53,6 +55,10 @@ pub(crate) fn gather<'a>(resource: &Node<'a>) -> Facts<'a> {
         resource.str_at("resourceType"),
         // They point at records of any kind without saying anything of them.
         Some("Provenance" | "AuditEvent" | "Linkage" | "MessageHeader" | "VerificationResult")
+    );
+    facts.visit = matches!(
+        resource.str_at("resourceType"),
+        Some("Encounter" | "EpisodeOfCare" | "Appointment" | "AppointmentResponse")
     );
     facts.walk(resource, "", spreads);
     facts
@@ -86,7 +92,7 @@ impl<'a> Facts<'a> {
         key: &str,
         spreads: bool,
     ) {
-        let mut is_person = false;
+        let mut nameless = is_person_key(key) || (is_place_key(key) && !self.visit);
         let mut target = None;
         for (name, value) in members {
             match (name.as_ref(), value) {
@@ -103,7 +109,7 @@ impl<'a> Facts<'a> {
             }
         }
         if let Some(target) = target {
-            is_person = is_person_key(key) || is_person_reference(target);
+            nameless |= is_person_reference(target) || !self.names_count(key);
             self.refer(target, key, spreads);
         }
         for (name, value) in members {
@@ -112,13 +118,19 @@ impl<'a> Facts<'a> {
                 | "who" => true,
                 // A name of a person; a name of a thing is a string.
                 "name" => !matches!(value, Node::String(_)),
-                "display" => is_person,
+                "display" => nameless,
                 _ => false,
             };
             if !skip {
                 self.walk(value, name, spreads);
             }
         }
+    }
+
+    /// Whether the name beside a reference says something of this resource:
+    /// where it cites the target, and, for a visit, where it took place.
+    fn names_count(&self, key: &str) -> bool {
+        self.visit || tie_of(key) != Tie::Loose
     }
 
     fn coding(&mut self, coding: &Node<'a>, code: &str, key: &str) {
@@ -223,6 +235,22 @@ fn is_person_key(key: &str) -> bool {
             | "enterer"
             | "generalPractitioner"
             | "onsiteVisitor"
+    )
+}
+
+/// Fields whose target is an organisation or a place.
+fn is_place_key(key: &str) -> bool {
+    matches!(
+        key,
+        "location"
+            | "serviceProvider"
+            | "custodian"
+            | "managingOrganization"
+            | "organization"
+            | "insurer"
+            | "facility"
+            | "payor"
+            | "onBehalfOf"
     )
 }
 

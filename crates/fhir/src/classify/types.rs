@@ -233,7 +233,8 @@ fn diagnostic_report(node: &Node<'_>) -> Guess {
     if let Some(found) = by_code {
         return Guess::Fixed(found);
     }
-    if node.get("imagingStudy").is_some() || node.get("study").is_some() {
+    let has_study = node.get("imagingStudy").is_some() || node.get("study").is_some();
+    if has_study || node.get("code").is_some_and(names_a_picture) {
         return Guess::Fixed(RecordType::Imaging);
     }
     let fallback = if looks_like_laboratory(node) {
@@ -289,12 +290,44 @@ fn media(node: &Node<'_>) -> Guess {
     for part in ["subtype", "type"] {
         each_coding(node.get(part), |_, code| imaging |= is_radiological(code));
     }
-    imaging |= node.get("view").is_some();
+    imaging |= node.get("view").is_some() || node.get("modality").is_some_and(names_a_picture);
     if imaging {
         Guess::Fixed(RecordType::Imaging)
     } else {
         Guess::FollowWhole(RecordType::Documents)
     }
+}
+
+/// Whether a concept is named as pictures of the inside of a body are.
+fn names_a_picture(concept: &Node<'_>) -> bool {
+    const MARKS: [&str; 13] = [
+        "x-ray",
+        "xray",
+        "radiograph",
+        "ultraso",
+        "sonograph",
+        "tomograph",
+        "magnetic resonance",
+        "mammogra",
+        "densitometry",
+        " dxa ",
+        " xr ",
+        " ct ",
+        " mri ",
+    ];
+    names(concept).any(|name| {
+        let name = format!(" {} ", name.to_lowercase());
+        MARKS.iter().any(|mark| name.contains(mark))
+    })
+}
+
+/// The displays and the text of a concept.
+fn names<'n>(concept: &'n Node<'_>) -> impl Iterator<Item = &'n str> {
+    let displays = concept
+        .items_at("coding")
+        .iter()
+        .filter_map(|coding| coding.str_at("display"));
+    displays.chain(concept.str_at("text"))
 }
 
 /// DICOM modalities of pictures of the inside of a body.

@@ -1,6 +1,6 @@
 //! A readable title for every resource.
 
-use super::values::concept_text;
+use super::values::{concept_text, concept_words};
 use super::{MAX_TITLE_CHARS, line};
 use crate::json::Node;
 
@@ -72,10 +72,14 @@ pub(super) fn title(resource_type: &str, node: &Node<'_>, concept: Option<&Node<
         .or_else(|| {
             concept
                 .filter(|c| !is_generic(c))
-                .and_then(concept_text)
+                .and_then(concept_words)
                 .map(str::to_owned)
         })
         .or_else(|| fallback(node))
+        .or_else(|| {
+            let code = concept.and_then(concept_text)?;
+            Some(format!("{} ({code})", words_of(resource_type)))
+        })
         .map(|text| line(&text, MAX_TITLE_CHARS))
         .filter(|text| !text.is_empty());
     text.unwrap_or_else(|| words_of(resource_type))

@@ -113,14 +113,22 @@ fn blood_pressure(node: &Node<'_>) -> Option<String> {
     Some(format!("{}/{} mmHg", part("8480-6")?, part("8462-4")?))
 }
 
-/// The text of a CodeableConcept: what the author wrote, else a display, else
-/// the code.
-pub(super) fn concept_text<'n>(concept: &'n Node<'_>) -> Option<&'n str> {
-    let codings = || concept.items_at("coding").iter();
+/// The words of a CodeableConcept: what the author wrote, else a display.
+pub(super) fn concept_words<'n>(concept: &'n Node<'_>) -> Option<&'n str> {
     concept
         .str_at("text")
-        .or_else(|| codings().find_map(|coding| coding.str_at("display")))
+        .or_else(|| {
+            concept
+                .items_at("coding")
+                .iter()
+                .find_map(|coding| coding.str_at("display"))
+        })
         .or_else(|| concept.str_at("display"))
-        .or_else(|| codings().find_map(|coding| coding.str_at("code")))
         .or_else(|| concept.as_str())
+}
+
+/// The same, or else the code.
+pub(super) fn concept_text<'n>(concept: &'n Node<'_>) -> Option<&'n str> {
+    let codings = || concept.items_at("coding").iter();
+    concept_words(concept).or_else(|| codings().find_map(|coding| coding.str_at("code")))
 }

@@ -82,13 +82,37 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Skips one value of any kind and answers where it stood.
+    /// Skips one value of any kind and answers where it stood. Inside brackets
+    /// only brackets and strings are looked at.
     pub(crate) fn skip_value(&mut self) -> Result<Range<usize>, At> {
         self.skip_space();
         let start = self.pos;
+        match self.peek() {
+            Some(b'"') => {
+                self.skip_string()?;
+            }
+            Some(b'{' | b'[') => self.skip_brackets()?,
+            Some(byte) if is_scalar(byte) => {
+                while self.peek().is_some_and(is_scalar) {
+                    self.pos += 1;
+                }
+            }
+            _ => return Err(self.unexpected()),
+        }
+        Ok(start..self.pos)
+    }
+
+    fn skip_brackets(&mut self) -> Result<(), At> {
+        let bytes = self.text.as_bytes();
         let mut depth = 0_usize;
         loop {
-            match self.peek() {
+            let rest = bytes.get(self.pos..).unwrap_or_default();
+            let structural = |byte: &u8| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']');
+            let Some(found) = rest.iter().position(structural) else {
+                return Err((Fault::Truncated, self.text.len()));
+            };
+            self.pos += found;
+            match rest.get(found) {
                 Some(b'"') => {
                     self.skip_string()?;
                 }
@@ -99,20 +123,13 @@ impl<'a> Cursor<'a> {
                     }
                     self.pos += 1;
                 }
-                Some(b'}' | b']') if depth > 0 => {
-                    depth -= 1;
+                _ => {
                     self.pos += 1;
-                }
-                Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') if depth > 0 => self.pos += 1,
-                Some(byte) if is_scalar(byte) => {
-                    while self.peek().is_some_and(is_scalar) {
-                        self.pos += 1;
+                    depth -= 1;
+                    if depth == 0 {
+                        return Ok(());
                     }
                 }
-                _ => return Err(self.unexpected()),
-            }
-            if depth == 0 {
-                return Ok(start..self.pos);
             }
         }
     }
@@ -123,13 +140,9 @@ impl<'a> Cursor<'a> {
         self.expect(open)
     }
 
-    /// The next element of the array entered, or none at its end.
-    pub(crate) fn next_item(&mut self, first: bool) -> Result<Option<Range<usize>>, At> {
-        if self.step(b']', first)? {
-            self.skip_value().map(Some)
-        } else {
-            Ok(None)
-        }
+    /// Steps to the next element of the array entered; false at its end.
+    pub(crate) fn more_items(&mut self, first: bool) -> Result<bool, At> {
+        self.step(b']', first)
     }
 
     /// The next member of the object entered, or none at its end.

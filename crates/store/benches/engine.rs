@@ -3,7 +3,14 @@
 //!
 //! `cargo bench -p chartkey-store` prints one line per measurement.
 
-use std::io::Write as _;
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::print_stdout,
+    reason = "a bench that cannot go on should stop, and rounds what it prints"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -74,15 +81,13 @@ where
     times.sort_unstable();
     let count = times.len();
     let at = |part: usize| times[(count * part / 100).min(count - 1)];
-    writeln!(
-        std::io::stdout(),
+    println!(
         "{engine:9} {what:14} {tasks:4} tasks {:9.0}/s  p50 {:8.1?}  p99 {:8.1?}  cpu {:6.1} us each",
         count as f64 / elapsed,
         at(50),
         at(99),
         spent.as_secs_f64() * 1e6 / count as f64,
-    )
-    .unwrap();
+    );
 }
 
 /// Processor time of this process so far (Linux; elsewhere zero).

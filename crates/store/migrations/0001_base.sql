@@ -447,7 +447,7 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_patient ON ledger (patient_id, leaf_index) WHERE patient_id IS NOT NULL;
 CREATE INDEX ledger_actor ON ledger (actor_id, leaf_index) WHERE actor_id IS NOT NULL;
 CREATE INDEX ledger_grant ON ledger (grant_id, leaf_index) WHERE grant_id IS NOT NULL;
-CREATE INDEX ledger_action ON ledger (log, action, leaf_index);
+CREATE INDEX ledger_action ON ledger (action, leaf_index);
 CREATE INDEX ledger_at ON ledger (log, at, leaf_index);
 
 -- Hashes of complete subtrees of 256, 65536, … leaves (level 8, 16, …).

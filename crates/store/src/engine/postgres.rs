@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use postgres::Client;
+use postgres::config::{Host, SslMode};
+use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::Semaphore;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Connection, Reader, Row, StoreError, Value};
 
@@ -31,6 +34,22 @@ impl PgTarget {
         }
     }
 
+    /// Creates the schema if it is missing; two nodes that start together
+    /// take turns, because `IF NOT EXISTS` alone lets both try.
+    pub(super) fn create_schema(&self) -> Result<(), StoreError> {
+        let Some(schema) = &self.schema else {
+            return Ok(());
+        };
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if schema.is_empty() || !schema.bytes().all(plain) {
+            return Err(StoreError::Refused("the schema's name"));
+        }
+        self.connect()?.batch(&format!(
+            "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('chartkey/{schema}', 0));
+             CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT"
+        ))
+    }
+
     pub(super) fn connect(&self) -> Result<PgConnection, StoreError> {
         let mut config: postgres::Config = self
             .url
@@ -39,7 +58,16 @@ impl PgTarget {
         config.application_name("chartkey");
         config.connect_timeout(std::time::Duration::from_secs(5));
         config.keepalives_idle(std::time::Duration::from_secs(30));
-        let client = config.connect(postgres::NoTls).map_err(|e| error(&e))?;
+        let tcp = config
+            .get_hosts()
+            .iter()
+            .any(|host| matches!(host, Host::Tcp(_)));
+        let client = if tcp && config.get_ssl_mode() != SslMode::Disable {
+            config.connect(tls()?)
+        } else {
+            config.connect(postgres::NoTls)
+        };
+        let client = client.map_err(|e| error(&e))?;
         let mut this = PgConnection {
             client,
             statements: HashMap::new(),
@@ -49,19 +77,23 @@ impl PgTarget {
              SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'",
         )?;
         if let Some(schema) = &self.schema {
-            if schema.is_empty()
-                || !schema
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-            {
-                return Err(StoreError::Refused("the schema's name"));
-            }
-            this.batch(&format!(
-                "CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path = {schema}"
-            ))?;
+            this.batch(&format!("SET search_path = {schema}"))?;
         }
         Ok(this)
     }
+}
+
+/// Certificates are checked against the system's roots and the host's name,
+/// whatever `sslmode` says. By default (`prefer`) a server that speaks no TLS
+/// at all is accepted; `sslmode=require` refuses it.
+fn tls() -> Result<MakeRustlsConnect, StoreError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(BuilderVerifierExt::with_platform_verifier)
+        .map_err(|_| StoreError::Unavailable)?
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
 }
 
 pub(crate) struct PgConnection {
@@ -204,7 +236,7 @@ impl PgPool {
                 return Ok(reader);
             }
         }
-        let mut reader = Reader::new(Connection::Postgres(self.target.connect()?));
+        let mut reader = Reader::new(Connection::Postgres(Box::new(self.target.connect()?)));
         reader.connection.batch(BEGIN)?;
         Ok(reader)
     }

@@ -10,7 +10,7 @@ use crate::trail::Frontiers;
 /// One connection of either engine.
 pub(crate) enum Connection {
     Sqlite(SqliteConnection),
-    Postgres(PgConnection),
+    Postgres(Box<PgConnection>),
 }
 
 impl Connection {

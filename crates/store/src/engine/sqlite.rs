@@ -129,6 +129,10 @@ impl SqliteConnection {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err takes"
+)]
 fn error(error: rusqlite::Error) -> StoreError {
     StoreError::from_sqlite(&error)
 }

@@ -217,11 +217,12 @@ fn start(
         }
         Place::Postgres { url, schema } => {
             let target = PgTarget::new(url, schema.as_deref());
+            target.create_schema()?;
             let writer = target.connect()?;
             postgres = Some(target.clone());
             let pool = PgPool::new(target);
             (
-                Connection::Postgres(writer),
+                Connection::Postgres(Box::new(writer)),
                 Reads::Postgres(Arc::new(pool)),
             )
         }

@@ -155,12 +155,12 @@ impl Writer {
     fn begin(&mut self) -> Result<(), StoreError> {
         if let Some(target) = &self.postgres {
             if !self.tx.connection.in_transaction() {
-                self.tx = Tx::new(Connection::Postgres(target.connect()?));
+                self.tx = Tx::new(Connection::Postgres(Box::new(target.connect()?)));
             }
             let begun = self.tx.connection.batch(PG_BEGIN);
             if begun.is_err() && !self.tx.connection.in_transaction() {
                 // It was closed while it sat idle, so nothing was begun.
-                self.tx = Tx::new(Connection::Postgres(target.connect()?));
+                self.tx = Tx::new(Connection::Postgres(Box::new(target.connect()?)));
                 return self.tx.connection.batch(PG_BEGIN);
             }
             if begun.is_err() {

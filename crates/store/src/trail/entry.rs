@@ -64,22 +64,26 @@ impl<'a> Columns<'a> {
         let at: jiff::Timestamp = fields.at.parse().ok()?;
         Some(Self {
             at: at.as_millisecond(),
-            patient: id(fields.patient)?,
-            actor: id(fields.actor.and_then(|actor| actor.id))?,
-            grant: id(fields.grant)?,
-            record: id(fields.record)?,
+            patient: id(fields.patient).ok()?,
+            actor: id(fields.actor.and_then(|actor| actor.id)).ok()?,
+            grant: id(fields.grant).ok()?,
+            record: id(fields.record).ok()?,
             action: fields.action,
         })
     }
 }
 
-/// Outer `None`: there is text, and it is not an id.
-fn id(text: Option<Cow<'_, str>>) -> Option<Option<[u8; 16]>> {
+/// There is text where an id belongs, and it is not one.
+struct NotAnId;
+
+fn id(text: Option<Cow<'_, str>>) -> Result<Option<[u8; 16]>, NotAnId> {
     let Some(text) = text else {
-        return Some(None);
+        return Ok(None);
     };
     // An id has one spelling, hyphenated.
-    let hyphenated = text.len() == uuid::fmt::Hyphenated::LENGTH;
-    let id = uuid::Uuid::try_parse(&text).ok().filter(|_| hyphenated)?;
-    Some(Some(id.into_bytes()))
+    if text.len() != uuid::fmt::Hyphenated::LENGTH {
+        return Err(NotAnId);
+    }
+    let id = uuid::Uuid::try_parse(&text).map_err(|_| NotAnId)?;
+    Ok(Some(id.into_bytes()))
 }

@@ -304,13 +304,11 @@ impl Check<'_> {
     }
 
     fn open(&self, note: &str) -> Option<Checkpoint> {
-        match self.signer {
-            Some(signer) => verify_checkpoint(note, signer).ok(),
-            None => {
-                let (text, _) = note.rsplit_once("\n\n")?;
-                Checkpoint::parse(&format!("{text}\n")).ok()
-            }
+        if let Some(signer) = self.signer {
+            return verify_checkpoint(note, signer).ok();
         }
+        let (text, _) = note.rsplit_once("\n\n")?;
+        Checkpoint::parse(&format!("{text}\n")).ok()
     }
 
     /// Nothing may be signed or stored beyond the last row.

@@ -1,6 +1,7 @@
 //! Savepoints, group commit, panics, order, values.
 
 use chartkey_store::testing::{for_each_engine, for_each_place};
+use chartkey_store::trail::{self, Log, NewEntry};
 use chartkey_store::{Place, Reader, Store, StoreConfig, StoreError, Tx, Value, params};
 
 const PUT: &str = "INSERT INTO settings (key, value) VALUES (?1, ?2)";
@@ -177,17 +178,272 @@ fn writes_of_one_task_keep_their_order() {
 
 #[test]
 fn read_keeps_its_snapshot() {
-    for_each_engine(|store| async move {
+    for_each_place(|place| async move {
+        let store = Store::open(&StoreConfig::new(place)).unwrap();
         put(&store, "a").await.unwrap();
-        let counted = store
-            .read_long("test.twice", |r: &mut Reader| {
-                let first = r.query_i64("SELECT COUNT(*) FROM settings", params![])?;
-                let second = r.query_i64("SELECT COUNT(*) FROM settings", params![])?;
-                Ok::<_, StoreError>((first, second))
+        let (counted, count) = tokio::sync::oneshot::channel();
+        let (written, wait) = std::sync::mpsc::channel::<()>();
+        let reading = store.read_long("test.twice", move |r: &mut Reader| {
+            let first = r.query_i64("SELECT COUNT(*) FROM settings", params![])?;
+            counted.send(first).unwrap();
+            wait.recv().unwrap();
+            let second = r.query_i64("SELECT COUNT(*) FROM settings", params![])?;
+            Ok::<_, StoreError>((first, second))
+        });
+        let writing = async {
+            assert_eq!(count.await, Ok(1));
+            put(&store, "b").await.unwrap();
+            written.send(()).unwrap();
+        };
+        let (counts, ()) = tokio::join!(reading, writing);
+        assert_eq!(counts, Ok((1, 1)));
+        assert_eq!(keys(&store).await, ["a", "b"]);
+    });
+}
+
+#[test]
+fn reader_cannot_write() {
+    for_each_place(|place| async move {
+        let store = Store::open(&StoreConfig::new(place)).unwrap();
+        let answer = store
+            .read("test.sneak", |r: &mut Reader| {
+                r.query_i64(
+                    "INSERT INTO settings (key, value) VALUES ('x', ?1) RETURNING 1",
+                    params![[0u8; 1]],
+                )
+            })
+            .await;
+        assert!(answer.is_err(), "{answer:?}");
+        put(&store, "a").await.unwrap();
+        assert_eq!(keys(&store).await, ["a"]);
+    });
+}
+
+#[test]
+fn panicking_read_takes_nobody_along() {
+    for_each_place(|place| async move {
+        let store = Store::open(&StoreConfig::new(place)).unwrap();
+        let answer = store
+            .read_long("test.panic", |_: &mut Reader| -> Result<(), StoreError> {
+                panic!("on purpose")
+            })
+            .await;
+        assert_eq!(answer, Err(StoreError::Panicked));
+        assert!(keys(&store).await.is_empty());
+    });
+}
+
+#[test]
+fn write_withdrawn_before_it_began_does_nothing() {
+    for_each_engine(|store| async move {
+        let (begun, began) = tokio::sync::oneshot::channel();
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let blocking = tokio::spawn({
+            let store = store.clone();
+            async move {
+                store
+                    .write("test.block", move |_: &mut Tx| -> Result<(), StoreError> {
+                        begun.send(()).unwrap();
+                        wait.recv().unwrap();
+                        Ok(())
+                    })
+                    .await
+            }
+        });
+        began.await.unwrap();
+        let mut withdrawn = Box::pin(put(&store, "withdrawn"));
+        assert!(futures_util::poll!(&mut withdrawn).is_pending());
+        drop(withdrawn);
+        let mut kept = Box::pin(put(&store, "kept"));
+        assert!(futures_util::poll!(&mut kept).is_pending());
+        release.send(()).unwrap();
+        blocking.await.unwrap().unwrap();
+        kept.await.unwrap();
+        assert_eq!(keys(&store).await, ["kept"]);
+    });
+}
+
+#[test]
+fn full_queue_makes_writers_wait_and_loses_none() {
+    for_each_place(|place| async move {
+        let mut config = StoreConfig::new(place);
+        (config.queue, config.batch) = (2, 3);
+        let store = Store::open(&config).unwrap();
+        let writes = (0..40u32).map(|n| {
+            store.write("test.put", move |tx: &mut Tx| {
+                tx.execute(PUT, params![format!("{n:02}"), [0u8; 1]])
+            })
+        });
+        let answers = futures_util::future::join_all(writes).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| *answer == Ok::<_, StoreError>(1))
+        );
+        assert_eq!(keys(&store).await.len(), 40);
+    });
+}
+
+/// A constraint that is only checked at the end makes the commit itself fail.
+#[test]
+fn failed_commit_is_told_to_everyone_in_it_and_leaves_nothing() {
+    for_each_engine(|store| async move {
+        let defer = store
+            .read("test.engine", |r: &mut Reader| {
+                r.query_opt("SELECT sqlite_version()", params![], |_| Ok(()))
+            })
+            .await
+            .map_or(DEFER_POSTGRES, |_: Option<()>| DEFER_SQLITE);
+        let orphan = store.write("test.orphan", move |tx: &mut Tx| {
+            for sql in defer {
+                tx.execute(sql, params![])?;
+            }
+            tx.append(Log::Trail, &entry())?;
+            tx.execute(
+                "INSERT INTO grant_records (grant_id, record_id) VALUES (?1, ?1)",
+                params![[1u8; 16]],
+            )
+            .map(drop)
+        });
+        assert_eq!(orphan.await, Err(StoreError::Commit));
+        let index = store
+            .write("test.after", |tx: &mut Tx| tx.append(Log::Trail, &entry()))
+            .await;
+        assert_eq!(index, Ok::<_, StoreError>(0));
+        store
+            .read("test.verify", |r: &mut Reader| {
+                trail::verify_whole(r, Log::Trail, None, |_| {})
             })
             .await
             .unwrap();
-        assert_eq!(counted, (1, 1));
+    });
+}
+
+const DEFER_SQLITE: &[&str] = &["PRAGMA defer_foreign_keys=ON"];
+const DEFER_POSTGRES: &[&str] = &[
+    "ALTER TABLE grant_records ALTER CONSTRAINT grant_records_grant_id_fkey DEFERRABLE",
+    "SET CONSTRAINTS ALL DEFERRED",
+];
+
+fn entry() -> NewEntry {
+    NewEntry {
+        salt: Some([3; 32]),
+        entry: r#"{"action":"record.read","at":"2026-01-01T00:00:00Z"}"#.into(),
+    }
+}
+
+const LOSE: &str = "SELECT pg_terminate_backend(pg_backend_pid())";
+
+#[test]
+fn lost_connection_fails_its_transaction_and_is_made_again() {
+    for_each_place(|place| async move {
+        if !matches!(place, Place::Postgres { .. }) {
+            return;
+        }
+        let store = Store::open(&StoreConfig::new(place)).unwrap();
+        for round in ["a", "b"] {
+            let lost = store
+                .write("test.lose", |tx: &mut Tx| {
+                    tx.append(Log::Trail, &entry())?;
+                    tx.query_i64(LOSE, params![])
+                })
+                .await;
+            assert_eq!(lost, Err(StoreError::Unavailable));
+            put(&store, round).await.unwrap();
+            let lost = store
+                .read("test.lose", |r: &mut Reader| r.query_i64(LOSE, params![]))
+                .await;
+            assert_eq!(lost, Err(StoreError::Unavailable));
+            assert!(keys(&store).await.contains(&round.to_owned()));
+        }
+    });
+}
+
+#[test]
+fn nodes_that_start_together_migrate_once() {
+    for_each_place(|place| async move {
+        let starts = (0..4).map(|_| {
+            let place = place.clone();
+            std::thread::spawn(move || Store::open(&StoreConfig::new(place)))
+        });
+        let threads: Vec<_> = starts.collect();
+        for thread in threads {
+            let store = thread.join().unwrap().unwrap();
+            assert!(keys(&store).await.is_empty());
+        }
+    });
+}
+
+/// What lies on the disk right after an answer is what a crash would leave.
+#[test]
+fn acknowledged_write_is_on_the_disk() {
+    for_each_place(|place| async move {
+        let Place::File(path) = &place else { return };
+        let store = Store::open(&StoreConfig::new(place.clone())).unwrap();
+        for n in 0..20u64 {
+            let index = store
+                .write("test.append", |tx: &mut Tx| tx.append(Log::Trail, &entry()))
+                .await;
+            assert_eq!(index, Ok::<_, StoreError>(n));
+            let crashed = tempfile::tempdir().unwrap();
+            let copy = crashed.path().join("copy.db");
+            std::fs::copy(path, &copy).unwrap();
+            let log = |path: &std::path::Path| format!("{}-wal", path.display());
+            std::fs::copy(log(path), log(&copy)).unwrap();
+            let after = Store::open(&StoreConfig::new(Place::File(copy))).unwrap();
+            let verified = after
+                .read("test.verify", |r: &mut Reader| {
+                    trail::verify_whole(r, Log::Trail, None, |_| {})
+                })
+                .await
+                .unwrap();
+            assert_eq!(verified.size, n + 1);
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn database_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for_each_place(|place| async move {
+        let Place::File(path) = &place else { return };
+        let store = Store::open(&StoreConfig::new(place.clone())).unwrap();
+        put(&store, "a").await.unwrap();
+        let folder = std::fs::read_dir(path.parent().unwrap()).unwrap();
+        for file in folder {
+            let mode = file.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0);
+        }
+    });
+}
+
+/// Commits go on while the checkpointer moves the log into the file, and the
+/// log does not grow without end.
+#[test]
+fn log_starts_over_while_writes_go_on() {
+    for_each_place(|place| async move {
+        let Place::File(path) = &place else { return };
+        let store = Store::open(&StoreConfig::new(place.clone())).unwrap();
+        let log = format!("{}-wal", path.display());
+        for round in 0..3_000i64 {
+            store
+                .write("test.fill", move |tx: &mut Tx| {
+                    tx.execute(
+                        "INSERT INTO one_time_tokens (hash, purpose, data_p, expires_at)
+                         VALUES (?1, 'x', ?2, ?3)",
+                        params![
+                            u128::try_from(round).unwrap().to_be_bytes(),
+                            vec![0u8; 8_000],
+                            round
+                        ],
+                    )
+                })
+                .await
+                .unwrap_or_else(|error: StoreError| panic!("{error:?}"));
+        }
+        let size = std::fs::metadata(log).unwrap().len();
+        assert!(size < 32 << 20, "{size}");
     });
 }
 

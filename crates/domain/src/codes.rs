@@ -30,9 +30,11 @@ pub fn lookup(word: &str) -> Option<&'static Code> {
 
 /// Every word, alphabetically.
 pub const CODES: &[Code] = &[
+    code("accept.unknown", 406, "None of the formats asked for is offered"),
     code("account.birth_date", 422, "Not a possible date of birth"),
     code("account.disabled", 403, "This account is disabled"),
     code("account.email", 422, "Not an e-mail address"),
+    code("account.exists", 409, "An account with this id exists"),
     code("account.forbidden", 403, "Not permitted to this account"),
     code("account.name", 422, "Not a name"),
     code("account.phone", 422, "Not a telephone number"),
@@ -78,6 +80,7 @@ pub const CODES: &[Code] = &[
     code("body.invalid", 422, "Well-formed, but not valid"),
     code("body.malformed", 400, "Not well-formed"),
     code("body.media_type", 415, "Not a media type that this takes"),
+    code("body.timeout", 408, "The body took too long to arrive"),
     code("body.too_large", 413, "Too large"),
     code(
         "client.side",
@@ -161,6 +164,7 @@ pub const CODES: &[Code] = &[
         403,
         "The patient allows no opening on the server",
     ),
+    code("patient.exists", 409, "A patient with this id exists"),
     code(
         "patient.managers_only",
         403,

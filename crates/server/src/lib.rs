@@ -1,1 +1,18 @@
 //! Wiring, configuration, command line and HTTP.
+//!
+//! It names the store and the outside only where it wires them ([`wiring`],
+//! [`press`]); everything that decides is in `service`.
+
+pub mod api;
+pub mod app;
+pub mod chance;
+pub mod cli;
+pub mod config;
+pub mod keyfile;
+pub mod listen;
+pub mod logs;
+pub mod metrics;
+pub mod press;
+pub mod process;
+pub mod tokens;
+pub mod wiring;

@@ -8,13 +8,16 @@ use chartkey_domain::accounts::AccountKind;
 use chartkey_domain::ids::{AccountId, Id, PatientId};
 use chartkey_domain::policy::{self, Action, EntryFacts, Target};
 use chartkey_domain::trail::{Columns, TrailError};
-use chartkey_store::trail::{self as rows, EntryRow, Filter, Log, VerifiedLog, VerifyError};
-use chartkey_store::{Reader, Store, StoreError, Tx, accounts as account_rows, patients as patient_rows};
+use chartkey_store::trail::{self as rows, EntryRow, Filter};
+use chartkey_store::trail::{VerifiedLog, VerifyError};
+use chartkey_store::{Reader, StoreError, Tx, accounts as account_rows, patients as patient_rows};
 use jiff::Timestamp;
 
 use crate::keys::ServerKeys;
 use crate::patients::permit;
 use crate::{Caller, Failure, Service, columns};
+
+pub use chartkey_store::trail::Log;
 
 /// What any use case about the trail fails with.
 pub type AuditFailure = Failure<TrailError>;
@@ -322,15 +325,14 @@ pub async fn prove_consistency(
         .await
 }
 
-/// Checks both logs whole, row by row; with `service`, signatures too.
+/// Checks both logs whole, row by row, and every checkpoint ever signed.
 ///
 /// # Errors
 /// The first entry that is wrong, or the database's.
-pub async fn verify(
-    store: &Store,
-    verifiers: [Option<NoteVerifier>; 2],
-) -> Result<Vec<VerifiedLog>, VerifyError> {
-    store
+pub async fn verify_all(service: &Service) -> Result<Vec<VerifiedLog>, VerifyError> {
+    let verifiers = Log::ALL.map(|log| verifier(service, log));
+    service
+        .store()
         .read_long("audit.verify", move |reader| {
             Log::ALL
                 .into_iter()

@@ -7,14 +7,14 @@
 
 use chartkey_crypto::{Secret, encode, wrap};
 use chartkey_domain::accounts::Email;
-use chartkey_domain::ids::{AccountId, SessionId};
+use chartkey_domain::ids::{AccountId, PatientId, SessionId};
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, Noun, Refusal, SessionFacts, Target};
 use chartkey_domain::sessions::{ACCESS_TTL_SECS, SESSION_TTL_SECS, SessionError, after};
 use chartkey_domain::trail::{Detail, NewEntry, TrailAction, TrailActor};
 use chartkey_store::accounts::{self as account_rows, AccountRow};
 use chartkey_store::sessions::{self as rows, Rotation, SessionRow};
-use chartkey_store::{StoreError, Tx};
+use chartkey_store::{StoreError, Tx, patients};
 use chartkey_vault::Bytes;
 use chartkey_vault::keys::AccountSecrets;
 use chartkey_vault::protocol::KdfParams;

@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// The `n`-th epoch (from 1) of a compartment within a generation (from 1).
 /// Ordered by time. Text form `generation.n`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String, example = "1.1"))]
 pub struct Epoch {
     /// Generation of the patient seed that the key derives from.
     pub generation: u32,
@@ -82,3 +81,17 @@ impl<'de> Deserialize<'de> for Epoch {
         text.parse().map_err(D::Error::custom)
     }
 }
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for Epoch {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("generation.n"))
+            .examples(["1.1"])
+            .into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for Epoch {}
+

@@ -20,6 +20,8 @@ pub struct SignedIn {
     pub tokens: TokenPair,
     /// Their account.
     pub account: accounts::AccountView,
+    /// The patients that it manages, oldest first.
+    pub patients: Vec<PatientId>,
     /// For sealed clients: the seed as the password wraps it.
     pub wrapped_seed: Option<Bytes>,
 }
@@ -128,7 +130,7 @@ async fn open_session(
     let made = NewSession::make(service, row.id, opened.as_ref(), origin);
     let tokens = made.tokens(service);
     let (this, mut rng, origin) = (service.clone(), service.rng(), origin.clone());
-    service
+    let patients = service
         .store()
         .write("session.create", move |tx| {
             let known = is_known_device(tx, &this, row.id, origin.agent.as_deref())?;
@@ -143,14 +145,21 @@ async fn open_session(
                 };
                 mail::queue(tx, &this, &to, &content, made.row.created_at, &mut rng)?;
             }
-            Ok::<(), SessionFailure>(())
+            Ok::<_, SessionFailure>(managed(tx, row.id)?)
         })
         .await?;
     Ok(SignedIn {
         tokens,
         account,
+        patients,
         wrapped_seed: root.is_none().then_some(wrapped),
     })
+}
+
+/// The patients that an account manages, oldest first.
+pub(super) fn managed(tx: &mut Tx, account: AccountId) -> Result<Vec<PatientId>, StoreError> {
+    let rows = patients::list_managed(tx, account)?;
+    Ok(rows.iter().map(|row| row.id).collect())
 }
 
 /// Whether a client that calls itself so signed in before; the first ever

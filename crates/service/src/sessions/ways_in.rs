@@ -315,7 +315,7 @@ async fn store(
     let wrapped_seed = opened.is_none().then(|| password.wrapped_seed.clone());
     let (now, this, mut rng) = (service.now(), service.clone(), service.rng());
     let origin = origin.clone();
-    service
+    let patients = service
         .store()
         .write("recovery.use", move |tx| {
             let old = row.recovery_auth_hash.unwrap_or_default();
@@ -337,12 +337,13 @@ async fn store(
                     NewEntry::new(action, now, TrailActor::Account(row.id)).from(origin.address);
                 trail::append(tx, entry, &mut rng)?;
             }
-            Ok::<(), AccountFailure>(())
+            Ok::<_, AccountFailure>(super::sign_in::managed(tx, row.id)?)
         })
         .await?;
     Ok(SignedIn {
         tokens,
         account,
+        patients,
         wrapped_seed,
     })
 }

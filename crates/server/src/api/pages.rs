@@ -1,0 +1,78 @@
+//! The few pages that are served without the app: the API's documentation, the
+//! page that a verification mail opens, and, in development, the outbox.
+//!
+//! Static files of our own and nothing from elsewhere; data comes to them over
+//! the public API. Their scripts build text nodes, never markup.
+
+use axum::Router;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::app::App;
+
+/// The policy of these pages: their own script and style, our own API.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const STYLE: &str = include_str!("../../assets/page.css");
+
+/// Pages that exist everywhere.
+pub fn routes(_app: &App) -> Router<App> {
+    Router::new()
+        .route("/api/docs", get(docs))
+        .route("/api/docs/docs.js", get(docs_script))
+        .route("/api/docs/page.css", get(style))
+        .route("/verify-email", get(verify_email))
+        .route("/verify-email/verify-email.js", get(verify_email_script))
+}
+
+/// Pages that exist in development only.
+pub fn dev_routes() -> Router<App> {
+    Router::new()
+        .route("/dev/mail", get(dev_mail))
+        .route("/dev/mail/mail.js", get(dev_mail_script))
+        .route("/dev/mail.json", get(super::dev::list_dev_mail))
+}
+
+fn page(html: &'static str) -> Response {
+    (
+        [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        ],
+        html,
+    )
+        .into_response()
+}
+
+fn script(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
+
+async fn docs() -> Response {
+    page(include_str!("../../assets/docs.html"))
+}
+
+async fn docs_script() -> Response {
+    script(include_str!("../../assets/docs.js"))
+}
+
+async fn verify_email() -> Response {
+    page(include_str!("../../assets/verify-email.html"))
+}
+
+async fn verify_email_script() -> Response {
+    script(include_str!("../../assets/verify-email.js"))
+}
+
+async fn dev_mail() -> Response {
+    page(include_str!("../../assets/dev-mail.html"))
+}
+
+async fn dev_mail_script() -> Response {
+    script(include_str!("../../assets/dev-mail.js"))
+}

@@ -1,0 +1,105 @@
+//! Where the parts meet: database, mail, blobs, key, services.
+
+use std::io;
+use std::sync::Arc;
+
+use chartkey_domain::clock::Clock;
+use chartkey_outside::blobs::FolderBlobs;
+use chartkey_outside::mail::{self, MailConfig, MailConfigError};
+use chartkey_service::{Parts, Protect, Registration, Service, Settings, StartError};
+use chartkey_store::{Place, Store, StoreConfig, StoreError};
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::chance::{SystemClock, system_rng};
+use crate::config::{self, Config, Database};
+use crate::keyfile;
+use crate::press::Press;
+
+/// Why the program could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// The data directory.
+    #[error("the data directory cannot be used")]
+    Data(#[source] io::Error),
+    /// The database.
+    #[error("the database cannot be opened ({})", .0.code())]
+    Store(#[source] StoreError),
+    /// The services.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] MailConfigError),
+    /// Blobs.
+    #[error("the folder of blobs cannot be used")]
+    Blobs(#[source] chartkey_domain::blobs::BlobError),
+}
+
+/// Opens the database that the configuration names, and applies migrations.
+pub fn open_store(config: &Config) -> Result<Store, WiringError> {
+    let place = match &config.database {
+        Database::Sqlite => {
+            keyfile::make_data_dir(&config.data).map_err(WiringError::Data)?;
+            Place::File(config.sqlite_path())
+        }
+        Database::Postgres(url) => Place::Postgres {
+            url: url.to_string(),
+            schema: None,
+        },
+    };
+    Store::open(&StoreConfig::new(place)).map_err(WiringError::Store)
+}
+
+/// The server's key: the environment's, or the data directory's.
+fn encryption_key(config: &Config) -> Result<Zeroizing<String>, WiringError> {
+    match &config.encryption_key {
+        Some(key) => Ok(key.clone()),
+        None => {
+            keyfile::make_data_dir(&config.data).map_err(WiringError::Data)?;
+            keyfile::read_or_make(&config.data, &mut system_rng()).map_err(WiringError::Data)
+        }
+    }
+}
+
+/// Everything, started.
+pub async fn start(config: Config) -> Result<App, WiringError> {
+    let store = open_store(&config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mail = mail::from_config(
+        &MailConfig {
+            from: config.mail_from.clone(),
+            resend_api_key: config.resend_api_key.clone(),
+            resend_api_url: config.resend_api_url.as_ref().map(ToString::to_string),
+            smtp_url: config.smtp_url.clone(),
+        },
+        Arc::clone(&clock),
+    )?;
+    tracing::info!(carrier = mail.carrier, "mail");
+    let blobs = FolderBlobs::open(&config.data.join("blobs")).map_err(WiringError::Blobs)?;
+    let service = Service::start(Parts {
+        store,
+        clock,
+        chance: Box::new(system_rng()),
+        mailer: mail.mailer,
+        press: Arc::new(Press::new(&config.app_url)),
+        blobs: Arc::new(blobs),
+        protect: Protect::new(&encryption_key(&config)?),
+        settings: settings(&config, mail.outbox.is_none()),
+    })
+    .await?;
+    Ok(App::new(config, service, mail.outbox))
+}
+
+fn settings(config: &Config, mail_leaves: bool) -> Settings {
+    Settings {
+        app_url: config.app_url.clone(),
+        registration: match config.registration {
+            config::Registration::Open => Registration::Open,
+            config::Registration::Invite => Registration::Invite,
+            config::Registration::Closed => Registration::Closed,
+        },
+        caseload_types: config.caseload_types.clone(),
+        mail_leaves,
+    }
+}

@@ -24,7 +24,7 @@ mod text;
 mod units;
 mod vaccines;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -139,12 +139,15 @@ impl ClinicalDocument {
         }
     }
 
-    /// Ids of all records that the document shows, in the order of the document.
+    /// Ids of all records that the document shows, each once, in the order of the
+    /// document.
     pub fn shown_records(&self) -> impl Iterator<Item = &str> {
+        let mut seen = HashSet::new();
         self.sections
             .iter()
             .flat_map(origins)
             .flat_map(|origin| origin.records.iter().map(String::as_str))
+            .filter(move |id| seen.insert(*id))
     }
 }
 
@@ -344,18 +347,24 @@ fn origins(section: &Section) -> impl Iterator<Item = &Origin> {
         .chain(rows.map(|row| &row.origin))
 }
 
-/// How many records of a section only repeat what another says.
+/// How many records of a section only repeat what another says. A record of
+/// several results repeats only where none of its results stands for itself.
 fn repeated(section: &Section) -> usize {
     let points = section
         .series
         .iter()
         .flat_map(|group| &group.series)
         .flat_map(|series| &series.points);
-    let points = points.map(|point| point.origin.records.len().saturating_sub(1));
+    let mut first = HashSet::new();
+    let mut others = HashSet::new();
+    for point in points {
+        let mut ids = point.origin.records.iter();
+        first.extend(ids.next());
+        others.extend(ids);
+    }
     let rows = section.tables.iter().flat_map(|table| &table.rows);
-    points
-        .chain(rows.map(|row| row.origin.records.len().saturating_sub(1 + row.also.len())))
-        .sum()
+    let rows = rows.map(|row| row.origin.records.len().saturating_sub(1 + row.also.len()));
+    others.difference(&first).count() + rows.sum::<usize>()
 }
 
 /// Sentences on what was hidden, merged or cut.

@@ -105,6 +105,12 @@ fn identifiers(patient: &Value) -> Vec<Labelled> {
         })
         .collect();
     all.sort_by_key(|(rank, _)| *rank);
+    let mut seen = Vec::new();
+    all.retain(|(_, identifier)| {
+        let new = !seen.contains(&identifier.text);
+        seen.push(identifier.text.clone());
+        new
+    });
     all.into_iter()
         .map(|(_, identifier)| identifier)
         .take(8)

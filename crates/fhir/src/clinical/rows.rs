@@ -78,6 +78,28 @@ pub fn table(title: Option<&str>, columns: &[(&str, Width)], drafts: Vec<Draft>)
             .first()
             .map(|draft| (draft.rank, Reverse(draft.sort())))
     });
+    // Who did it each time is not told for earlier times: it would bury the dates.
+    let told = columns.last().map_or(usize::MAX, |(last, _)| {
+        columns.len() - 1 - usize::from(BY.contains(last))
+    });
+    let mut rows: Vec<Row> = groups
+        .into_iter()
+        .filter_map(|group| row(group, told))
+        .collect();
+    let mut columns = columns.to_vec();
+    for place in (1..columns.len()).rev() {
+        if rows
+            .iter()
+            .all(|row| row.cells.get(place - 1).is_none_or(String::is_empty))
+        {
+            columns.remove(place);
+            for row in &mut rows {
+                if place <= row.cells.len() {
+                    row.cells.remove(place - 1);
+                }
+            }
+        }
+    }
     Some(Table {
         title: title.map(str::to_owned),
         columns: columns
@@ -87,16 +109,18 @@ pub fn table(title: Option<&str>, columns: &[(&str, Width)], drafts: Vec<Draft>)
                 width: *width,
             })
             .collect(),
-        rows: groups.into_iter().filter_map(row).collect(),
+        rows,
     })
 }
 
+/// Columns that say by whom or where.
+const BY: [&str; 4] = ["By", "Given by", "Where, by whom", "Added by"];
+
 /// One row of drafts of the same thing, newest first.
-fn row(group: Vec<Draft>) -> Option<Row> {
+fn row(group: Vec<Draft>, told: usize) -> Option<Row> {
     let mut drafts = group.into_iter();
     let newest = drafts.next()?;
-    let mut said: Vec<(String, Vec<String>, usize)> =
-        vec![(newest.span(), newest.cells.clone(), 1)];
+    let first = newest.span();
     let mut row = Row {
         title: newest.title,
         sub: newest.sub,
@@ -105,57 +129,37 @@ fn row(group: Vec<Draft>) -> Option<Row> {
         urgent: newest.urgent,
         origin: newest.origin,
     };
-    let mut other_subs: Vec<String> = Vec::new();
     for draft in drafts {
         let when = draft.span();
-        match said
-            .iter_mut()
-            .find(|(span, cells, _)| *span == when && *cells == draft.cells)
-        {
-            Some((_, _, times)) => *times += 1,
-            None => said.push((when, draft.cells.clone(), 1)),
-        }
-        for sub in draft.sub {
-            if !row.sub.contains(&sub) && !other_subs.contains(&sub) {
-                other_subs.push(sub);
-            }
+        let other = difference(&draft, &row, told);
+        let also = match (when.is_empty(), other.is_empty()) {
+            (_, true) if when == first => None,
+            (true, true) => Some("undated".to_owned()),
+            (true, false) => Some(format!("undated ({other})")),
+            (false, true) => Some(when),
+            (false, false) => Some(format!("{when} ({other})")),
+        };
+        if let Some(also) = also.filter(|also| !row.also.contains(also)) {
+            row.also.push(also);
         }
         row.urgent |= draft.urgent;
         row.origin.merge(draft.origin);
     }
-    for (when, cells, _) in said.iter().skip(1) {
-        row.also.push(difference(when, cells, &row.cells));
-    }
-    row.also.dedup();
-    // Further remarks of earlier times: a few, so that none is lost silently the
-    // rest are counted.
-    let more = other_subs.len().saturating_sub(3);
-    row.sub.extend(
-        other_subs
-            .into_iter()
-            .take(3)
-            .map(|sub| format!("Earlier: {sub}")),
-    );
-    if more > 0 {
-        row.sub
-            .push(format!("and {more} further remarks in earlier records"));
-    }
     Some(row)
 }
 
-/// When, and what was then different from the newest.
-fn difference(when: &str, cells: &[String], newest: &[String]) -> String {
-    let when = if when.is_empty() { "undated" } else { when };
-    let other: Vec<&str> = cells
+/// What an earlier draft says that the newest doesn't: `told` of its cells, and its
+/// remarks.
+fn difference(draft: &Draft, newest: &Row, told: usize) -> String {
+    let span = draft.span();
+    let cells = draft
+        .cells
         .iter()
-        .zip(newest)
-        .filter(|(cell, shown)| cell != shown && !cell.is_empty() && !when.contains(cell.as_str()))
-        .map(|(cell, _)| cell.as_str())
-        .filter(|cell| Moment::parse(cell).is_none() && !cell.contains(" – "))
-        .collect();
-    if other.is_empty() {
-        when.to_owned()
-    } else {
-        format!("{when} ({})", other.join(", "))
-    }
+        .zip(&newest.cells)
+        .take(told)
+        .filter(|(cell, shown)| cell != shown && !cell.is_empty() && **cell != span)
+        .map(|(cell, _)| cell.as_str());
+    let remarks = draft.sub.iter().filter(|sub| !newest.sub.contains(sub));
+    let all: Vec<&str> = cells.chain(remarks.map(String::as_str)).collect();
+    all.join("; ")
 }

@@ -15,11 +15,14 @@
 //! | [`account`], [`patient`] | making and opening |
 //! | [`record`], [`write`](mod@write), [`read`] | content |
 //! | [`grant`], [`granting`], [`settle`] | keyrings, grants, epochs, adoption |
+//! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
 //! | [`import`], [`http`] | imports; the protocol over HTTP |
 //! | [`protocol`] | the messages |
 
 pub mod account;
+pub mod asking;
+pub mod bundle;
 pub mod bytes;
 pub mod chain;
 pub mod client;
@@ -31,6 +34,7 @@ pub mod http;
 pub mod id;
 pub mod import;
 pub mod keys;
+pub mod link;
 pub mod patient;
 pub mod protocol;
 pub mod read;

@@ -90,12 +90,21 @@ pub fn document() -> String {
     text
 }
 
+/// The web app, on nodes that serve it.
+fn web_routes(app: &App) -> Router<App> {
+    if app.config().groups.has(Group::Web) {
+        crate::web::routes()
+    } else {
+        Router::new()
+    }
+}
+
 /// Everything that this node answers.
 pub fn router(app: App) -> Router {
     let edge = app.edge();
     let max_json = app.config().max_json_mb << 20;
     let (router, _document) = routes(&app.config().groups).split_for_parts();
-    let mut router = router.merge(pages::routes(&app));
+    let mut router = router.merge(pages::routes(&app)).merge(web_routes(&app));
     if app.config().is_development() {
         router = router.merge(pages::dev_routes());
     }

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chartkey_domain::accounts::{Email, parse_name};
-use chartkey_service::{audit, jobs};
+use chartkey_service::{accounts, audit, jobs};
 use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::api::problem::Problem;
 use crate::config::{Config, Overrides, Sources};
-use crate::{api, listen, logs, process, wiring};
+use crate::{api, demo, listen, logs, process, wiring};
 
 /// Patients own their medical record.
 #[derive(Parser)]
@@ -34,6 +34,8 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(Serve),
+    /// Run a server with made-up people and a synthetic record.
+    Demo(Demo),
     /// Apply migrations and stop.
     Migrate(Data),
     /// Administrators.
@@ -65,6 +67,16 @@ struct Serve {
     /// Route groups: auth, records, sharing, audit, sync, web. All of them by default.
     #[arg(long, value_name = "LIST")]
     services: Option<String>,
+}
+
+#[derive(Args)]
+struct Demo {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where the demo keeps its data; deleting the folder starts it afresh.
+    #[arg(long, value_name = "DIR", default_value = ".demo")]
+    data: PathBuf,
 }
 
 #[derive(Subcommand)]
@@ -133,6 +145,7 @@ fn run_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Openapi => print(&api::document()),
         Command::Health(health) => ask_health(health.listen),
         Command::Serve(args) => serve(&cli.config, args),
+        Command::Demo(args) => run_demo(&cli.config, args),
         Command::Migrate(data) => migrate(&cli.config, data),
         Command::Admin(Admin::Create {
             email,
@@ -223,6 +236,60 @@ fn serve(config_dir: &PathBuf, args: Serve) -> Result<(), Failed> {
         drop(stop_jobs);
         worker.await?;
         tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Sets the demo up, says what there is, and serves until it is stopped.
+fn run_demo(config_dir: &PathBuf, args: Demo) -> Result<(), Failed> {
+    let config = load(
+        config_dir,
+        Overrides {
+            listen: Some(args.listen),
+            data: Some(args.data),
+            services: None,
+        },
+    )?;
+    if !config.is_development() {
+        return Err(Failed("the demo runs in development only: unset CHARTKEY_ENV".to_owned()));
+    }
+    process::forbid_core_dumps();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async move {
+        let listener = tokio::net::TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| Failed(format!("cannot listen on {}: {error}", config.listen)))?;
+        let (data, app_url) = (config.data.clone(), config.app_url.clone());
+        let app = wiring::start(config).await?;
+        let (email, password, name) = demo::admin();
+        let (email, password) = (Email::parse(email)?, Zeroizing::new(password.to_owned()));
+        // A demo that is started again has its administrator already.
+        let _ = accounts::create_admin(app.service(), email, parse_name(name)?, password).await;
+        let service = app.service().clone();
+        let deliver = || {
+            let service = service.clone();
+            async move {
+                if let Err(error) = jobs::run_due(&service).await {
+                    tracing::warn!(?error, "mail was not delivered");
+                }
+            }
+        };
+        let progress = |step: &str| {
+            let _ = writeln!(std::io::stderr(), "  {step} …");
+        };
+        let router = api::router(app.clone());
+        let invitation = demo::prepare(router.clone(), deliver, &progress).await?;
+        let (stop_jobs, stopped) = tokio::sync::oneshot::channel::<()>();
+        let worker = tokio::spawn(jobs::run(app.service().clone(), async move {
+            let _ = stopped.await;
+        }));
+        demo::show(&invitation, &app_url, &data)?;
+        let metrics = Arc::clone(app.metrics());
+        listen::serve(listener, router, metrics, listen::stop_signal()).await;
+        drop(stop_jobs);
+        worker.await?;
         Ok(())
     })
 }

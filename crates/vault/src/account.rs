@@ -19,7 +19,7 @@ use crate::{
     keys::AccountSecrets,
     patient,
     protocol::{AccountKeys, KdfParams, NewAccount, WayIn},
-    statement::{AccountStatement, SignedStatement},
+    statement::{AccountStatement, SignedStatement, account_fingerprint},
     write::new_id,
 };
 
@@ -204,17 +204,6 @@ pub fn keys_statement(
     SignedStatement::sign(&statement, signer, cosigner)
 }
 
-/// Wraps an account's old seed under its new one.
-pub fn wrap_old_seed(
-    new: &AccountSecrets,
-    old: &AccountSecrets,
-    rng: &mut (impl CryptoRng + ?Sized),
-) -> Bytes {
-    let key = chartkey_crypto::derive(new.seed(), "account/previous", &[]);
-    let aad = way_in_aad("previous", new.account());
-    Bytes(wrap::wrap(&key, &aad, old.seed().as_bytes(), rng))
-}
-
 /// An account's public keys as its verified chain gives them.
 #[derive(Clone, Debug)]
 pub struct VerifiedAccount {
@@ -224,11 +213,18 @@ pub struct VerifiedAccount {
     pub kem_key: KemPublic,
     /// Every signing key it ever had, oldest first.
     pub sign_keys: Vec<VerifyKey>,
+    /// The fingerprint of every pair of keys it ever had, oldest first.
+    pub fingerprints: Vec<Bytes32>,
     /// The newest statement.
     pub head: Head,
 }
 
 impl VerifiedAccount {
+    /// The fingerprint of its keys of now.
+    pub fn fingerprint(&self) -> Bytes32 {
+        self.fingerprints.last().copied().unwrap_or_default()
+    }
+
     /// Verifies a whole chain; `seen` is the newest head met before.
     pub fn verify(keys: &AccountKeys, seen: Option<Head>) -> Result<Self, VaultError> {
         let mut verified: Option<Self> = None;
@@ -267,7 +263,8 @@ impl VerifiedAccount {
         if !in_place {
             return Err(VaultError::Statement("out of place in its chain"));
         }
-        let mut sign_keys = before.map_or_else(Vec::new, |b| b.sign_keys);
+        let (mut sign_keys, mut fingerprints) =
+            before.map_or_else(Default::default, |b| (b.sign_keys, b.fingerprints));
         let signed_well = match sign_keys.last() {
             None => signed.is_signed_by(&statement.sign_key),
             Some(old) => signed.is_signed_by(old) && signed.is_cosigned_by(&statement.sign_key),
@@ -275,11 +272,13 @@ impl VerifiedAccount {
         if !signed_well {
             return Err(VaultError::Statement("bad signature"));
         }
+        fingerprints.push(account_fingerprint(&statement.kem_key, &statement.sign_key));
         sign_keys.push(statement.sign_key);
         Ok(Self {
             account,
             kem_key: statement.kem_key,
             sign_keys,
+            fingerprints,
             head,
         })
     }

@@ -335,6 +335,18 @@ impl Chain {
             .filter(move |g| g.terms.covers(compartment))
     }
 
+    /// Living grants of single records that name this one and cover where it
+    /// lies: whoever writes its next version seals that version's key to them.
+    pub fn extra_readers(
+        &self,
+        record: Id,
+        compartment: Compartment,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &ChainGrant> {
+        self.living(now)
+            .filter(move |g| g.terms.names(record, compartment))
+    }
+
     /// The epoch under which managers wrap now.
     pub fn current_epoch(&self, compartment: Compartment) -> Epoch {
         self.epochs

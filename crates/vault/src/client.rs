@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chartkey_crypto::seal::KemPublic;
 use chartkey_fhir::Compartment;
 use jiff::Timestamp;
 use rand_core::CryptoRng;
@@ -14,13 +13,14 @@ use crate::{
     account::VerifiedAccount,
     chain::Head,
     error::VaultError,
-    grant::HolderKey,
+    grant::{HeldVersion, HolderKey},
     granting::{self, NewGrant},
-    keys::AccountSecrets,
+    keys::{AccountSecrets, PatientSeed},
     patient::OpenPatient,
-    protocol::{SealedGrant, SealedWrite, WriteOutcome},
+    protocol::{SealedGeneration, SealedGrant, SealedRecord, SealedWrite, WriteOutcome},
+    read::{BatchKeys, OpenRecord},
     settle,
-    statement::HolderKind,
+    statement::{HolderKind, SignedStatement},
     transport::{MaybeSend, Transport},
     write::{Author, Draft, Writer},
 };
@@ -49,6 +49,17 @@ pub struct Client<T> {
     pub account: AccountSecrets,
     /// What it remembers.
     pub memory: Memory,
+    /// Authors met since it was made, for lists of thousands.
+    authors: BTreeMap<Id, VerifiedAccount>,
+}
+
+/// Who wrote a version, once it is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorship {
+    /// This account signed it.
+    Signed(Id),
+    /// The server sealed what a source delivered; nobody signed.
+    Server,
 }
 
 /// Time and chance for one operation.
@@ -72,7 +83,61 @@ impl<T: Transport + MaybeSend> Client<T> {
             transport,
             account,
             memory,
+            authors: BTreeMap::new(),
         }
+    }
+
+    /// Remembers a statement of its own that the other side took: who then
+    /// shows a chain without it has rolled back.
+    pub fn remember(&mut self, statement: &SignedStatement) {
+        if let Ok(read) = statement.patient_statement() {
+            let head = Head {
+                seq: read.seq,
+                hash: statement.hash(),
+            };
+            self.memory.patients.insert(read.patient, head);
+        }
+    }
+
+    /// Checks who wrote a version: the author's signature, by any key the
+    /// author ever had, and that the newest statement which the author saw
+    /// stands in the chain that is offered now.
+    pub async fn verify_record(
+        &mut self,
+        open: &OpenPatient,
+        record: &SealedRecord,
+        opened: &OpenRecord,
+    ) -> Result<Authorship, VaultError> {
+        let authorship = match record.author {
+            Some(author) => {
+                self.verify_author(author, opened).await?;
+                Authorship::Signed(author)
+            }
+            None if opened.header.is_signed() => {
+                return Err(VaultError::Statement("a signed record without its author"));
+            }
+            None => Authorship::Server,
+        };
+        if let Some(head) = &opened.header.head
+            && !open.chain.contains_hash(head)
+            // Written since: look again before calling it a lie.
+            && !self.open(record.patient).await?.chain.contains_hash(head)
+        {
+            return Err(VaultError::RolledBack);
+        }
+        Ok(authorship)
+    }
+
+    async fn verify_author(&mut self, author: Id, opened: &OpenRecord) -> Result<(), VaultError> {
+        if let Some(known) = self.authors.get(&author)
+            && opened.verify(&known.sign_keys).is_ok()
+        {
+            return Ok(());
+        }
+        let fresh = self.account_keys(author).await?;
+        opened.verify(&fresh.sign_keys)?;
+        self.authors.insert(author, fresh);
+        Ok(())
     }
 
     /// Fetches, verifies and opens a patient as they stand now.
@@ -99,12 +164,14 @@ impl<T: Transport + MaybeSend> Client<T> {
         Ok(verified)
     }
 
-    async fn holder_keys(&mut self, accounts: Vec<Id>) -> Result<settle::HolderKeys, VaultError> {
+    pub(crate) async fn holder_keys(
+        &mut self,
+        accounts: Vec<Id>,
+    ) -> Result<settle::HolderKeys, VaultError> {
         let mut keys = BTreeMap::new();
         for account in accounts {
             if let std::collections::btree_map::Entry::Vacant(entry) = keys.entry(account) {
-                let key = self.account_keys(account).await?.kem_key;
-                entry.insert(HolderKey::Account { account, key });
+                entry.insert(self.account_keys(account).await?);
             }
         }
         Ok(keys)
@@ -142,7 +209,9 @@ impl<T: Transport + MaybeSend> Client<T> {
             let needed = settle::holders_needed(&open, &stale, act.now)?;
             let accounts = self.holder_keys(needed).await?;
             if let Some(epochs) = settle::begin_epochs(&open, &accounts, act.now, act.rng)? {
+                let statement = epochs.statement.clone();
                 self.transport.begin_epochs(epochs).await?;
+                self.remember(&statement);
                 open = self.open(patient).await?;
             }
         }
@@ -156,9 +225,10 @@ impl<T: Transport + MaybeSend> Client<T> {
             }
             let more = waiting.more;
             let adoption = settle::adopt(&open, &waiting, act.rng)?;
+            let progress = !adoption.batches.is_empty();
             let outcome = self.transport.adopt(adoption).await?;
             open.grants_version = outcome.grants_version;
-            if !more {
+            if !more || !progress {
                 break;
             }
         }
@@ -226,8 +296,7 @@ impl<T: Transport + MaybeSend> Client<T> {
 
     /// The key of an account to grant to.
     pub async fn holder(&mut self, account: Id) -> Result<HolderKey, VaultError> {
-        let key: KemPublic = self.account_keys(account).await?.kem_key;
-        Ok(HolderKey::Account { account, key })
+        Ok(HolderKey::from(self.account_keys(account).await?))
     }
 
     /// Grants, prepared anew when the record moved on.
@@ -240,9 +309,10 @@ impl<T: Transport + MaybeSend> Client<T> {
         for _ in 0..TRIES {
             let open = self.settle(patient, act).await?;
             let grant = granting::make_grant(&open, new, act.now, act.rng)?;
+            let statement = grant.statement.clone();
             match self.transport.grant(grant).await {
                 Err(e) if e.is_conflict() => {}
-                other => return other,
+                other => return self.took(&statement, other),
             }
         }
         Err(VaultError::Conflict("compartment.moved".into()))
@@ -258,9 +328,10 @@ impl<T: Transport + MaybeSend> Client<T> {
         for _ in 0..TRIES {
             let open = self.open(patient).await?;
             let change = granting::end_grant(&open, grant, act.now)?;
+            let statement = change.statement.clone();
             match self.transport.change_grant(grant, change).await {
                 Err(e) if e.is_conflict() => {}
-                other => return other,
+                other => return self.took(&statement, other),
             }
         }
         Err(VaultError::Conflict("statement.moved".into()))
@@ -277,9 +348,10 @@ impl<T: Transport + MaybeSend> Client<T> {
         for _ in 0..TRIES {
             let open = self.open(patient).await?;
             let change = granting::change_terms(&open, grant, expires_at, act.now)?;
+            let statement = change.statement.clone();
             match self.transport.change_grant(grant, change).await {
                 Err(e) if e.is_conflict() => {}
-                other => return other,
+                other => return self.took(&statement, other),
             }
         }
         Err(VaultError::Conflict("statement.moved".into()))
@@ -295,27 +367,83 @@ impl<T: Transport + MaybeSend> Client<T> {
     ) -> Result<WriteOutcome, VaultError> {
         for _ in 0..TRIES {
             let open = self.settle(patient, act).await?;
-            let view = open.manager()?;
-            let grantees: Vec<Id> = open
-                .chain
-                .living(act.now)
-                .filter_map(|g| view.holders.get(&g.terms.grant))
-                .filter(|h| h.kind == HolderKind::Account)
-                .map(|h| h.holder)
-                .collect();
-            let accounts = self.holder_keys(grantees).await?;
             let mut keys = Vec::with_capacity(managers.len());
             for manager in managers {
-                let key = self.account_keys(*manager).await?.kem_key;
-                keys.push((*manager, key));
+                keys.push(self.account_keys(*manager).await?);
             }
-            let (sealed, _) =
-                granting::begin_generation(&open, &keys, &accounts, act.now, act.rng)?;
+            let (sealed, _) = self.seal_generation(&open, &keys, act).await?;
+            let statement = sealed.statement.clone();
             match self.transport.begin_generation(sealed).await {
                 Err(e) if e.is_conflict() => {}
-                other => return other,
+                other => return self.took(&statement, other),
             }
         }
         Err(VaultError::Conflict("statement.moved".into()))
+    }
+
+    /// Seals a new generation for these managers, with what it carries over.
+    pub(crate) async fn seal_generation(
+        &mut self,
+        open: &OpenPatient,
+        managers: &[VerifiedAccount],
+        act: &mut Act<'_>,
+    ) -> Result<(SealedGeneration, PatientSeed), VaultError> {
+        let view = open.manager()?;
+        let grantees: Vec<Id> = open
+            .chain
+            .living(act.now)
+            .filter_map(|g| view.holders.get(&g.terms.grant))
+            .filter(|h| h.kind == HolderKind::Account)
+            .map(|h| h.holder)
+            .collect();
+        let accounts = self.holder_keys(grantees).await?;
+        let singles = self.singles(open, act.now).await?;
+        granting::begin_generation(open, managers, &accounts, &singles, act.now, act.rng)
+    }
+
+    /// The keys of the newest versions for grants of single records.
+    async fn singles(
+        &self,
+        open: &OpenPatient,
+        now: Timestamp,
+    ) -> Result<granting::Singles, VaultError> {
+        let mut singles = granting::Singles::new();
+        for grant in open.chain.living(now) {
+            if grant.terms.holder_kind != HolderKind::Account {
+                continue;
+            }
+            let Some(records) = &grant.terms.records else {
+                continue;
+            };
+            let held = singles.entry(grant.terms.grant).or_default();
+            for record in records {
+                // A record that was deleted since is not there any more.
+                let Ok(page) = self.transport.find(*record).await else {
+                    continue;
+                };
+                let batches = BatchKeys::of_page(&page, &open.keys, Some(&self.account));
+                for found in page.items.iter().filter(|r| r.id == *record) {
+                    if grant.terms.names(found.id, found.compartment) {
+                        held.push(HeldVersion {
+                            record: found.id,
+                            version: found.version,
+                            key: batches.version_key(found, &open.keys)?.secret().clone(),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(singles)
+    }
+
+    fn took<R>(
+        &mut self,
+        statement: &SignedStatement,
+        outcome: Result<R, VaultError>,
+    ) -> Result<R, VaultError> {
+        if outcome.is_ok() {
+            self.remember(statement);
+        }
+        outcome
     }
 }

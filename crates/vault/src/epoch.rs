@@ -94,4 +94,3 @@ impl utoipa::PartialSchema for Epoch {
 
 #[cfg(feature = "schema")]
 impl utoipa::ToSchema for Epoch {}
-

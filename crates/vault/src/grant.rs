@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Id,
+    account::VerifiedAccount,
     bytes::{Bytes, Bytes32},
     epoch::Epoch,
     error::VaultError,
     keys::{AccountSecrets, LinkKey, PatientSeed, VersionKey},
+    statement::sealed_to_account,
 };
 
 const KEYRING_INFO: &[u8] = b"keyring";
@@ -32,6 +34,8 @@ pub enum HolderKey {
         account: Id,
         /// Its current key.
         key: KemPublic,
+        /// The fingerprint of its current keys.
+        fingerprint: Bytes32,
     },
     /// Whoever has K.
     Link(LinkKey),
@@ -46,14 +50,27 @@ impl HolderKey {
         }
     }
 
-    /// The fingerprint that the terms name.
-    pub fn fingerprint(&self) -> Bytes32 {
+    /// What the terms name as sealed to.
+    pub fn sealed_to(&self, salt: &Bytes32) -> Bytes32 {
         match self {
-            Self::Account { key, .. } => Bytes32(key.fingerprint()),
-            Self::Link(k) => {
-                use sha2::{Digest, Sha256};
-                Bytes32(Sha256::digest(k.auth().0).into())
-            }
+            Self::Account { fingerprint, .. } => sealed_to_account(salt, fingerprint),
+            Self::Link(k) => sealed_to_link(k),
+        }
+    }
+}
+
+/// What a link's terms name as sealed to: only K gives it.
+pub fn sealed_to_link(key: &LinkKey) -> Bytes32 {
+    use sha2::{Digest, Sha256};
+    Bytes32(Sha256::digest(key.auth().0).into())
+}
+
+impl From<VerifiedAccount> for HolderKey {
+    fn from(account: VerifiedAccount) -> Self {
+        Self::Account {
+            account: account.account,
+            fingerprint: account.fingerprint(),
+            key: account.kem_key,
         }
     }
 }

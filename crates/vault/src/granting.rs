@@ -1,5 +1,7 @@
 //! Making, changing and ending grants: what a manager's client signs.
 
+use std::collections::BTreeMap;
+
 use chartkey_crypto::{Secret, seal::KemPublic};
 use chartkey_fhir::{Kinds, RecordType};
 use jiff::Timestamp;
@@ -7,6 +9,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     Id,
+    account::VerifiedAccount,
     bytes::{Bytes, Bytes32},
     epoch::Epoch,
     error::VaultError,
@@ -65,7 +68,7 @@ pub fn make_grant(
     let seed = open.keys.newest_seed()?;
     let salt = Bytes32(*Secret::random(rng).as_bytes());
     let holder = new.holder.holder_id(new.grant);
-    let fingerprint = new.holder.fingerprint();
+    let sealed_to = new.holder.sealed_to(&salt);
     let mut terms = GrantTerms {
         grant: new.grant,
         generation: open.chain.generation(),
@@ -74,8 +77,8 @@ pub fn make_grant(
             HolderKey::Account { .. } => HolderKind::Account,
             HolderKey::Link(_) => HolderKind::Link,
         },
-        holder_hash: holder_hash(&salt, holder, &fingerprint),
-        sealed_to: fingerprint,
+        holder_hash: holder_hash(&salt, holder, &sealed_to),
+        sealed_to,
         types: new.types.clone(),
         kinds: new.kinds,
         records: new.versions.as_ref().map(|v| record_ids(v)),
@@ -140,65 +143,34 @@ pub fn change_terms(
     })
 }
 
+/// Version keys for the grants of single records that a generation carries.
+pub type Singles = BTreeMap<Id, Vec<HeldVersion>>;
+
 /// Begins a new generation: a random seed, the old one wrapped under it, new
-/// epochs everywhere. `managers` are those who hold it from now on; grants to
-/// accounts whose key is in `accounts` are carried over, links end.
+/// epochs everywhere. `managers` are those who hold it from now on. Grants to
+/// accounts whose keys are in `accounts` are carried over, those of single
+/// records where their version keys are in `singles`; links end.
 pub fn begin_generation(
     open: &OpenPatient,
-    managers: &[(Id, KemPublic)],
+    managers: &[VerifiedAccount],
     accounts: &HolderKeys,
+    singles: &Singles,
     now: Timestamp,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(SealedGeneration, PatientSeed), VaultError> {
+    must_be_those_met(open, managers)?;
     let patient = open.keys.patient();
     let old = open.keys.newest_seed()?;
     let generation = open.chain.generation().saturating_add(1);
     let seed = PatientSeed::new(generation, Secret::random(rng));
-    let first = Epoch::first(generation);
-    let mut carries = Vec::new();
-    let mut keyrings = Vec::new();
-    let mut cover_wraps = Vec::new();
-    for grant in open.chain.living(now) {
-        let id = grant.terms.grant;
-        if grant.terms.holder_kind != HolderKind::Account {
-            continue;
-        }
-        let Ok(holder) = holder_key(open, id, HolderKind::Account, accounts) else {
-            continue;
-        };
-        let keyring = if grant.terms.records.is_some() {
-            // Version keys are not at hand here; single-record grants end and
-            // are offered anew.
-            continue;
-        } else {
-            let holds = open.holds_for(|c| grant.terms.covers(c))?;
-            let holds = holds.into_keys().map(|c| (c, first)).collect();
-            carries.push(CarriedGrant {
-                grant: id,
-                grant_key: KemPublic::of(&seed.grant_seed(id)),
-                holds: collect_holds(&holds),
-            });
-            Keyring::for_compartments(&seed, id, &holds)
-        };
-        let sealed = keyring.seal(patient, &holder, rng)?;
-        keyrings.push(ReissuedKeyring {
-            grant: id,
-            keyring: sealed,
-        });
-        if let Ok(cover) = open.cover(id) {
-            cover_wraps.push(CoverWrap {
-                grant: id,
-                wrapped: cover.wrap(patient, id, &seed, rng)?,
-            });
-        }
-    }
-    let links = first_epoch_links(open, &seed, first, rng)?;
-    let statement = generation_statement(open, &seed, managers, carries, now)?;
+    let carried = carry_over(open, &seed, accounts, singles, now, rng)?;
+    let links = first_epoch_links(open, &seed, Epoch::first(generation), rng)?;
+    let statement = generation_statement(open, &seed, managers, carried.carries, now)?;
     let seeds = managers
         .iter()
-        .map(|(account, key)| SealedSeed {
-            account: *account,
-            sealed: seed.seal_to_manager(patient, *account, key, rng),
+        .map(|manager| SealedSeed {
+            account: manager.account,
+            sealed: seed.seal_to_manager(patient, manager.account, &manager.kem_key, rng),
         })
         .collect();
     let previous = WrappedSeed {
@@ -212,14 +184,87 @@ pub fn begin_generation(
         seeds,
         previous,
         links,
-        keyrings,
-        cover_wraps,
+        keyrings: carried.keyrings,
+        cover_wraps: carried.cover_wraps,
     };
     Ok((sealed, seed))
 }
 
+/// Whoever goes on managing must be who was named before.
+fn must_be_those_met(open: &OpenPatient, managers: &[VerifiedAccount]) -> Result<(), VaultError> {
+    let named = open.chain.managers();
+    let swapped = managers.iter().any(|manager| {
+        named
+            .iter()
+            .any(|n| n.account == manager.account && !manager.fingerprints.contains(&n.fingerprint))
+    });
+    if swapped {
+        return Err(VaultError::Statement("not the manager that was named"));
+    }
+    Ok(())
+}
+
+struct Carried {
+    carries: Vec<CarriedGrant>,
+    keyrings: Vec<ReissuedKeyring>,
+    cover_wraps: Vec<CoverWrap>,
+}
+
+fn carry_over(
+    open: &OpenPatient,
+    seed: &PatientSeed,
+    accounts: &HolderKeys,
+    singles: &Singles,
+    now: Timestamp,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Carried, VaultError> {
+    let patient = open.keys.patient();
+    let first = Epoch::first(seed.generation);
+    let mut carried = Carried {
+        carries: Vec::new(),
+        keyrings: Vec::new(),
+        cover_wraps: Vec::new(),
+    };
+    for grant in open.chain.living(now) {
+        let id = grant.terms.grant;
+        if grant.terms.holder_kind != HolderKind::Account {
+            continue;
+        }
+        let holder = match holder_key(open, &grant.terms, accounts) {
+            Err(VaultError::NoKey) => continue,
+            other => other?,
+        };
+        let (keyring, holds) = match (&grant.terms.records, singles.get(&id)) {
+            (Some(_), None) => continue,
+            (Some(_), Some(held)) => (Keyring::for_versions(seed, id, held.clone()), Vec::new()),
+            (None, _) => {
+                let holds = open.holds_for(|c| grant.terms.covers(c))?;
+                let holds = holds.into_keys().map(|c| (c, first)).collect();
+                let keyring = Keyring::for_compartments(seed, id, &holds);
+                (keyring, collect_holds(&holds))
+            }
+        };
+        carried.carries.push(CarriedGrant {
+            grant: id,
+            grant_key: KemPublic::of(&seed.grant_seed(id)),
+            holds,
+        });
+        carried.keyrings.push(ReissuedKeyring {
+            grant: id,
+            keyring: keyring.seal(patient, &holder, rng)?,
+        });
+        if let Ok(cover) = open.cover(id) {
+            carried.cover_wraps.push(CoverWrap {
+                grant: id,
+                wrapped: cover.wrap(patient, id, seed, rng)?,
+            });
+        }
+    }
+    Ok(carried)
+}
+
 fn collect_holds(
-    holds: &std::collections::BTreeMap<chartkey_fhir::Compartment, Epoch>,
+    holds: &BTreeMap<chartkey_fhir::Compartment, Epoch>,
 ) -> Vec<(chartkey_fhir::Compartment, Epoch)> {
     holds.iter().map(|(c, e)| (*c, *e)).collect()
 }
@@ -259,7 +304,7 @@ fn first_epoch_links(
 fn generation_statement(
     open: &OpenPatient,
     seed: &PatientSeed,
-    managers: &[(Id, KemPublic)],
+    managers: &[VerifiedAccount],
     carries: Vec<CarriedGrant>,
     now: Timestamp,
 ) -> Result<SignedStatement, VaultError> {
@@ -275,9 +320,9 @@ fn generation_statement(
             inbox_key: KemPublic::of(&seed.inbox()),
             managers: managers
                 .iter()
-                .map(|(account, key)| ManagerRef {
-                    account: *account,
-                    fingerprint: Bytes32(key.fingerprint()),
+                .map(|manager| ManagerRef {
+                    account: manager.account,
+                    fingerprint: manager.fingerprint(),
                 })
                 .collect(),
             carries,

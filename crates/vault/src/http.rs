@@ -11,8 +11,8 @@ use crate::{
     error::VaultError,
     protocol::{
         AccountKeys, GrantChange, KnownTags, KnownTagsRequest, PatientKeys, SealedAdoption,
-        SealedEpochs, SealedGeneration, SealedGrant, SealedPage, SealedWrite, Unadopted,
-        WriteOutcome,
+        SealedEpochs, SealedGeneration, SealedGrant, SealedMove, SealedPage, SealedRekey,
+        SealedWrite, Unadopted, WriteOutcome,
     },
     statement::PatientSays,
     transport::{MaybeSend, SealedQuery, Transport},
@@ -172,6 +172,21 @@ impl<F: Fetch + MaybeSend> Transport for Http<F> {
 
     async fn find(&self, record: Id) -> Result<SealedPage, VaultError> {
         self.get(format!("/api/records/{record}")).await
+    }
+
+    async fn find_version(&self, record: Id, version: u32) -> Result<SealedPage, VaultError> {
+        self.get(format!("/api/records/{record}?version={version}"))
+            .await
+    }
+
+    async fn move_record(&self, sealed: SealedMove) -> Result<WriteOutcome, VaultError> {
+        self.post(format!("/api/records/{}/move", sealed.record), &sealed)
+            .await
+    }
+
+    async fn rekey(&self, sealed: SealedRekey) -> Result<(), VaultError> {
+        let _: serde_json::Value = self.post("/api/auth/rekey".into(), &sealed).await?;
+        Ok(())
     }
 
     async fn unadopted(&self, patient: Id) -> Result<Unadopted, VaultError> {

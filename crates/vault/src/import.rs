@@ -148,7 +148,7 @@ impl<T: Transport + MaybeSend> Client<T> {
                 .map(crate::keys::PatientSeed::dedup_key)
                 .collect()
         } else {
-            vec![self.account.dedup_key()]
+            self.account.dedup_keys()
         };
         Dedup { keys, source }
     }
@@ -372,7 +372,6 @@ fn draft(candidate: Candidate, found: Option<&KnownRecord>, act: &mut Act<'_>) -
         body: DraftBody::Open(candidate.content),
         identity_tag: candidate.tags.first().copied(),
         content_tag: candidate.content_tags.first().copied().unwrap_or_default(),
-        extra_readers: found.map(|k| k.extra_readers.clone()).unwrap_or_default(),
     }
 }
 

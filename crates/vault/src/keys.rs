@@ -18,6 +18,7 @@ use crate::{
     epoch::Epoch,
     error::VaultError,
     protocol::RecipientKind,
+    statement::account_fingerprint,
 };
 
 /// An account's seed and what derives from it.
@@ -28,6 +29,8 @@ pub struct AccountSecrets {
     seed: Secret,
     kem: OnceLock<KemPrivate>,
     sign: OnceLock<SigningKey>,
+    /// The seeds before this one, newest first.
+    older: Vec<AccountSecrets>,
 }
 
 impl AccountSecrets {
@@ -38,7 +41,35 @@ impl AccountSecrets {
             seed,
             kem: OnceLock::new(),
             sign: OnceLock::new(),
+            older: Vec::new(),
         }
+    }
+
+    /// Takes the secrets that were the account's before: what was sealed to
+    /// them goes on opening.
+    pub fn push_older(&mut self, mut previous: Self) {
+        let before = std::mem::take(&mut previous.older);
+        self.older.push(previous);
+        self.older.extend(before);
+    }
+
+    /// Unwraps the seeds before this one, each wrapped under its successor,
+    /// newest first.
+    pub fn take_previous(&mut self, wrapped: &[Bytes]) -> Result<(), VaultError> {
+        for wrapped in wrapped {
+            let newest = self.older.last().map_or(&self.seed, |o| &o.seed);
+            let key = derive(newest, "account/previous", &[]);
+            let seed = wrap::unwrap_secret(&key, &previous_seed_aad(self.account), &wrapped.0)?;
+            self.older.push(Self::new(self.account, seed));
+        }
+        Ok(())
+    }
+
+    /// Wraps the seed before this one.
+    pub fn wrap_previous(&self, previous: &Self, rng: &mut (impl CryptoRng + ?Sized)) -> Bytes {
+        let key = derive(&self.seed, "account/previous", &[]);
+        let aad = previous_seed_aad(self.account);
+        Bytes(wrap::wrap(&key, &aad, previous.seed.as_bytes(), rng))
     }
 
     fn kem(&self) -> &KemPrivate {
@@ -61,9 +92,25 @@ impl AccountSecrets {
         self.kem().public()
     }
 
-    /// Opens what was sealed to the account.
+    /// Opens what was sealed to the account, to its keys of now or before.
     pub fn open(&self, info: &[u8], aad: &[u8], sealed: &[u8]) -> Result<SecretBytes, VaultError> {
-        Ok(self.kem().open(info, aad, sealed)?)
+        if let Ok(open) = self.kem().open(info, aad, sealed) {
+            return Ok(open);
+        }
+        let mut older = self.older.iter();
+        older
+            .find_map(|o| o.kem().open(info, aad, sealed).ok())
+            .ok_or(VaultError::Open)
+    }
+
+    /// The fingerprint of its public keys.
+    pub fn fingerprint(&self) -> Bytes32 {
+        account_fingerprint(&self.kem_public(), &self.signing_key().verify_key())
+    }
+
+    /// Whether the account has, or had, the keys of this fingerprint.
+    pub fn has_fingerprint(&self, is_it: impl Fn(&Bytes32) -> bool) -> bool {
+        is_it(&self.fingerprint()) || self.older.iter().any(|o| is_it(&o.fingerprint()))
     }
 
     /// Signs for the account.
@@ -72,10 +119,20 @@ impl AccountSecrets {
             .get_or_init(|| SigningKey::from_secret(&derive(&self.seed, "account/sign", &[])))
     }
 
-    /// For wrapping what only this account caches or imports.
+    /// For the tags of what this account imports into records of others.
     pub fn dedup_key(&self) -> Secret {
         derive(&self.seed, "account/dedup", &[])
     }
+
+    /// The same of now and before, newest first.
+    pub fn dedup_keys(&self) -> Vec<Secret> {
+        let older = self.older.iter().map(Self::dedup_key);
+        std::iter::once(self.dedup_key()).chain(older).collect()
+    }
+}
+
+fn previous_seed_aad(account: Id) -> Vec<u8> {
+    encode::lp(&[b"way-in", b"previous", account.as_bytes()])
 }
 
 impl std::fmt::Debug for AccountSecrets {

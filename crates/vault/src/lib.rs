@@ -17,6 +17,7 @@
 //! | [`grant`], [`granting`], [`settle`] | keyrings, grants, epochs, adoption |
 //! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
+//! | [`moving`], [`rekey`] | re-classified records; new keys for an account |
 //! | [`import`], [`http`] | imports; the protocol over HTTP |
 //! | [`protocol`] | the messages |
 
@@ -35,17 +36,19 @@ pub mod id;
 pub mod import;
 pub mod keys;
 pub mod link;
+pub mod moving;
 pub mod patient;
 pub mod protocol;
 pub mod read;
 pub mod record;
+pub mod rekey;
 pub mod settle;
 pub mod statement;
 pub mod transport;
 pub mod write;
 
 pub use bytes::{Bytes, Bytes32};
-pub use client::{Act, Client, Memory};
+pub use client::{Act, Authorship, Client, Memory};
 pub use epoch::Epoch;
 pub use error::VaultError;
 pub use id::Id;

@@ -15,7 +15,6 @@ use chartkey_fhir::RecordType;
 use jiff::Timestamp;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{

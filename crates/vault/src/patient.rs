@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     Id,
-    bytes::{Bytes, Bytes32},
+    bytes::Bytes,
     chain::{Chain, Head},
     epoch::Epoch,
     error::VaultError,
@@ -25,6 +25,7 @@ use crate::{
     },
     statement::{
         GenerationTerms, ManagerRef, PatientSays, PatientStatement, SignedStatement, holder_hash,
+        sealed_to_account,
     },
 };
 
@@ -326,10 +327,9 @@ fn open_seeds(
     manager: &ManagerKeys,
     account: &AccountSecrets,
 ) -> Result<Vec<PatientSeed>, VaultError> {
-    let fingerprint = Bytes32(account.kem_public().fingerprint());
     let me = ManagerRef {
         account: account.account(),
-        fingerprint,
+        fingerprint: account.fingerprint(),
     };
     if !chain.managers().contains(&me) {
         return Err(VaultError::Statement("not named as a manager"));
@@ -368,8 +368,12 @@ fn open_keyrings(
         let grant = chain
             .grant(held.grant)
             .ok_or(VaultError::Statement("a keyring without a grant"))?;
-        let fingerprint = grant.terms.sealed_to;
-        if holder_hash(&held.salt, account.account(), &fingerprint) != grant.terms.holder_hash {
+        // The keys may have changed since: an older pair is mine as well.
+        let sealed_to = grant.terms.sealed_to;
+        let mine = account.has_fingerprint(|f| sealed_to_account(&held.salt, f) == sealed_to);
+        if !mine
+            || holder_hash(&held.salt, account.account(), &sealed_to) != grant.terms.holder_hash
+        {
             return Err(VaultError::Statement("a keyring for somebody else"));
         }
         let keyring = Keyring::open(offered.patient, held.grant, account, &held.keyring)?;
@@ -401,7 +405,7 @@ pub fn create(
             inbox_key: KemPublic::of(&seed.inbox()),
             managers: vec![ManagerRef {
                 account: account.account(),
-                fingerprint: Bytes32(kem.fingerprint()),
+                fingerprint: account.fingerprint(),
             }],
             carries: Vec::new(),
         }),

@@ -532,6 +532,10 @@ message! {
         pub grants_version: u64,
         /// The batches, wrapped.
         pub batches: Vec<AdoptedBatch>,
+        /// Batches whose inbox envelope opens with no key of a manager's: what
+        /// their writer sealed is nonsense, and nobody waits for it any more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub unopenable: Vec<Id>,
     }
 }
 

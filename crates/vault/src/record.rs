@@ -128,6 +128,32 @@ pub fn seal_version(
     })
 }
 
+/// Seals an opened version anew under another key, to the byte: so what its
+/// author signed goes on holding. It must open under the old key first.
+pub fn reseal_version(
+    (old, commitment): (&VersionKey, &Bytes32),
+    new: &VersionKey,
+    place: Place,
+    header: &Bytes,
+    body: &[u8],
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<SealedVersion, VaultError> {
+    let opened = open_header(old, place, commitment, header)?;
+    let body = open_body(old, place, commitment, &opened.body_hash, body)?;
+    let aad = |part, commitment| {
+        content_aad(part, place.patient, place.record, place.version, commitment)
+    };
+    let plain = stream::open_content(&old.header_key(), &aad("header", commitment), &header.0)?;
+    let commitment = new.commitment();
+    let header = stream::seal_content(&new.header_key(), &aad("header", &commitment), &plain, rng);
+    let body = stream::seal_content(&new.body_key(), &aad("body", &commitment), &body, rng);
+    Ok(SealedVersion {
+        header: Bytes(header),
+        body: Bytes(body),
+        commitment,
+    })
+}
+
 /// Seals the header alone, for a body that is streamed into a blob.
 pub fn seal_header(
     key: &VersionKey,

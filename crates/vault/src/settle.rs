@@ -10,6 +10,7 @@ use rand_core::CryptoRng;
 
 use crate::{
     Id,
+    account::VerifiedAccount,
     bytes::Bytes,
     epoch::Epoch,
     error::VaultError,
@@ -17,11 +18,14 @@ use crate::{
     keys::{batch_aad, epoch_link_aad},
     patient::OpenPatient,
     protocol::{AdoptedBatch, EpochLink, ReissuedKeyring, SealedAdoption, SealedEpochs, Unadopted},
-    statement::{HolderKind, PatientSays, PatientStatement, SignedStatement},
+    statement::{
+        GrantTerms, HolderKind, PatientSays, PatientStatement, SignedStatement, holder_hash,
+        sealed_to_account,
+    },
 };
 
-/// Where to find holders' keys: accounts' by id, links' derived.
-pub type HolderKeys = BTreeMap<Id, HolderKey>;
+/// Verified keys of accounts that hold grants.
+pub type HolderKeys = BTreeMap<Id, VerifiedAccount>;
 
 /// Accounts whose keys are needed to begin epochs for these compartments.
 pub fn holders_needed(
@@ -39,27 +43,31 @@ pub fn holders_needed(
         .collect())
 }
 
-/// The key that a grant's keyring is sealed to.
+/// The key that a living grant's keyring is sealed to. An account's chain must
+/// hold the keys that the grant was made for: so nobody can be put in the
+/// holder's place afterwards.
+///
+/// # Errors
+/// [`VaultError::NoKey`] where the holder is not known,
+/// [`VaultError::Statement`] where somebody else is offered.
 pub fn holder_key(
     open: &OpenPatient,
-    grant: Id,
-    kind: HolderKind,
+    terms: &GrantTerms,
     accounts: &HolderKeys,
 ) -> Result<HolderKey, VaultError> {
-    match kind {
-        HolderKind::Link => Ok(HolderKey::Link(open.link_key(grant)?)),
-        HolderKind::Account => {
-            let holder = open
-                .manager()?
-                .holders
-                .get(&grant)
-                .ok_or(VaultError::NoKey)?;
-            accounts
-                .get(&holder.holder)
-                .cloned()
-                .ok_or(VaultError::NoKey)
-        }
+    if terms.holder_kind == HolderKind::Link {
+        return Ok(HolderKey::Link(open.link_key(terms.grant)?));
     }
+    let holders = &open.manager()?.holders;
+    let holder = holders.get(&terms.grant).ok_or(VaultError::NoKey)?;
+    let account = accounts.get(&holder.holder).ok_or(VaultError::NoKey)?;
+    let mut met = account.fingerprints.iter();
+    if holder_hash(&holder.salt, holder.holder, &terms.sealed_to) != terms.holder_hash
+        || !met.any(|f| sealed_to_account(&holder.salt, f) == terms.sealed_to)
+    {
+        return Err(VaultError::Statement("not the holder of the grant"));
+    }
+    Ok(HolderKey::from(account.clone()))
 }
 
 /// Begins the next epoch of each stale compartment and makes the keyrings of
@@ -103,7 +111,7 @@ pub fn begin_epochs(
         let mut holds = grant.holds.clone();
         holds.extend(newest.iter().filter(|(c, _)| grant.terms.covers(**c)));
         let id = grant.terms.grant;
-        let holder = holder_key(open, id, grant.terms.holder_kind, accounts)?;
+        let holder = holder_key(open, &grant.terms, accounts)?;
         let keyring = Keyring::for_compartments(seed, id, &holds).seal(patient, &holder, rng)?;
         keyrings.push(ReissuedKeyring { grant: id, keyring });
         reissued.push(id);
@@ -118,7 +126,9 @@ pub fn begin_epochs(
     }))
 }
 
-/// Wraps directly sealed batches under the current compartment keys.
+/// Wraps directly sealed batches under the current compartment keys. Those
+/// that open with no key of a manager's are named, so that whoever wrote
+/// nonsense cannot keep the record from being shared.
 pub fn adopt(
     open: &OpenPatient,
     waiting: &Unadopted,
@@ -126,26 +136,27 @@ pub fn adopt(
 ) -> Result<SealedAdoption, VaultError> {
     let patient = open.keys.patient();
     let seed = open.keys.newest_seed()?;
-    let batches = waiting
-        .batches
-        .iter()
-        .map(|batch| {
-            let key = open.keys.batch_key(batch, None)?;
-            let epoch = open.chain.current_epoch(batch.compartment);
-            let wrapper = seed.compartment_key(batch.compartment, epoch);
-            let aad = batch_aad(patient, batch.compartment, epoch, batch.id);
-            let wrapped = Bytes(wrap::wrap(&wrapper, &aad, key.as_bytes(), rng));
-            Ok(AdoptedBatch {
-                id: batch.id,
-                epoch,
-                wrapped,
-            })
-        })
-        .collect::<Result<_, VaultError>>()?;
+    let mut batches = Vec::with_capacity(waiting.batches.len());
+    let mut unopenable = Vec::new();
+    for batch in &waiting.batches {
+        let Ok(key) = open.keys.batch_key(batch, None) else {
+            unopenable.push(batch.id);
+            continue;
+        };
+        let epoch = open.chain.current_epoch(batch.compartment);
+        let wrapper = seed.compartment_key(batch.compartment, epoch);
+        let aad = batch_aad(patient, batch.compartment, epoch, batch.id);
+        batches.push(AdoptedBatch {
+            id: batch.id,
+            epoch,
+            wrapped: Bytes(wrap::wrap(&wrapper, &aad, key.as_bytes(), rng)),
+        });
+    }
     Ok(SealedAdoption {
         patient,
         grants_version: open.grants_version,
         batches,
+        unopenable,
     })
 }
 

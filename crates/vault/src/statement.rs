@@ -160,7 +160,7 @@ pub struct GenerationTerms {
 pub struct ManagerRef {
     /// The account.
     pub account: Id,
-    /// SHA-256 of its public key.
+    /// [`account_fingerprint`] of its keys.
     pub fingerprint: Bytes32,
 }
 
@@ -197,10 +197,11 @@ pub struct GrantTerms {
     pub grant_key: KemPublic,
     /// Account or link.
     pub holder_kind: HolderKind,
-    /// SHA-256(lp(salt, holder id, fingerprint)): says nothing to writers.
+    /// [`holder_hash`]: says nothing to writers, who lack the salt.
     pub holder_hash: Bytes32,
-    /// Fingerprint of the key the keyring is sealed to; for a link of its
-    /// authentication value.
+    /// What the keyring is sealed to: for an account [`sealed_to_account`] of
+    /// its keys, salted so that writers cannot look the holder up among public
+    /// keys; for a link SHA-256 of its authentication value.
     pub sealed_to: Bytes32,
     /// Types it covers; empty for write-only and by-record grants.
     pub types: Vec<RecordType>,
@@ -232,16 +233,42 @@ impl GrantTerms {
             && self.types.contains(&compartment.record_type)
             && compartment.kinds.is_subset_of(self.kinds)
     }
+
+    /// Whether they are terms of single records that name this one, where it
+    /// lies now.
+    pub fn names(&self, record: Id, compartment: Compartment) -> bool {
+        self.records.as_ref().is_some_and(|r| r.contains(&record))
+            && self.types.contains(&compartment.record_type)
+            && compartment.kinds.is_subset_of(self.kinds)
+    }
 }
 
-/// The salted hash of a grant's holder.
-pub fn holder_hash(salt: &Bytes32, holder: Id, fingerprint: &Bytes32) -> Bytes32 {
+/// The salted hash of a grant's holder; `sealed_to` as in its terms.
+pub fn holder_hash(salt: &Bytes32, holder: Id, sealed_to: &Bytes32) -> Bytes32 {
     let bytes = encode::lp(&[
         b"chartkey/1/holder",
         &salt.0,
         holder.as_bytes(),
-        &fingerprint.0,
+        &sealed_to.0,
     ]);
+    Bytes32(Sha256::digest(bytes).into())
+}
+
+/// The fingerprint of an account's keys, of both: whoever seals to the next
+/// key of an account needs to know that the chain which introduces it was
+/// signed by the very signing key that was met before.
+pub fn account_fingerprint(kem_key: &KemPublic, sign_key: &VerifyKey) -> Bytes32 {
+    let bytes = encode::lp(&[
+        b"chartkey/1/account-keys",
+        kem_key.as_bytes(),
+        sign_key.as_bytes(),
+    ]);
+    Bytes32(Sha256::digest(bytes).into())
+}
+
+/// What terms say of the account keys that a keyring is sealed to.
+pub fn sealed_to_account(salt: &Bytes32, fingerprint: &Bytes32) -> Bytes32 {
+    let bytes = encode::lp(&[b"chartkey/1/sealed-to", &salt.0, &fingerprint.0]);
     Bytes32(Sha256::digest(bytes).into())
 }
 

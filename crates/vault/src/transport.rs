@@ -10,8 +10,8 @@ use crate::{
     error::VaultError,
     protocol::{
         AccountKeys, GrantChange, KnownTags, KnownTagsRequest, PatientKeys, SealedAdoption,
-        SealedEpochs, SealedGeneration, SealedGrant, SealedPage, SealedWrite, Unadopted,
-        WriteOutcome,
+        SealedEpochs, SealedGeneration, SealedGrant, SealedMove, SealedPage, SealedRekey,
+        SealedWrite, Unadopted, WriteOutcome,
     },
 };
 
@@ -74,6 +74,35 @@ pub trait Transport: Sync {
     ) -> impl Future<Output = Result<SealedPage, VaultError>> + MaybeSend;
     /// `GET /api/records/{id}`: one record with its body.
     fn find(&self, record: Id) -> impl Future<Output = Result<SealedPage, VaultError>> + MaybeSend;
+    /// `GET /api/records/{id}?version=`: one version of it with its body.
+    fn find_version(
+        &self,
+        record: Id,
+        version: u32,
+    ) -> impl Future<Output = Result<SealedPage, VaultError>> + MaybeSend {
+        async move {
+            // Whoever keeps no other version than the newest need not know more.
+            let page = self.find(record).await?;
+            match page.items.first() {
+                Some(found) if found.version == version => Ok(page),
+                _ => Err(VaultError::Unavailable),
+            }
+        }
+    }
+    /// `POST /api/records/{id}/move`
+    fn move_record(
+        &self,
+        _sealed: SealedMove,
+    ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend {
+        async { Err(VaultError::Unavailable) }
+    }
+    /// `POST /api/auth/rekey`
+    fn rekey(
+        &self,
+        _sealed: SealedRekey,
+    ) -> impl Future<Output = Result<(), VaultError>> + MaybeSend {
+        async { Err(VaultError::Unavailable) }
+    }
     /// `GET /api/patients/{id}/adopt`
     fn unadopted(
         &self,

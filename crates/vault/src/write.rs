@@ -49,8 +49,6 @@ pub struct Draft {
     pub identity_tag: Option<Bytes32>,
     /// To see it unchanged.
     pub content_tag: Bytes32,
-    /// Grants of single records that a new version is sealed to.
-    pub extra_readers: Vec<Id>,
 }
 
 /// The body of a draft.
@@ -150,7 +148,11 @@ impl Writer<'_> {
                 },
             };
             let key = VersionKey::derive(&batch.key, draft.record, draft.version);
-            records.push(self.seal_record(draft, place, batch.id, &key, rng)?);
+            let mut sealed = self.seal_record(draft, place, batch.id, &key, rng)?;
+            if draft.version > 1 {
+                sealed.extra = self.seal_extra(place, draft.compartment, &key, now, rng);
+            }
+            records.push(sealed);
         }
         for (compartment, batch) in &shared {
             batches.push(self.seal_batch(batch, *compartment, now, rng)?);
@@ -199,37 +201,31 @@ impl Writer<'_> {
             commitment: key.commitment(),
             identity_tag: draft.identity_tag,
             content_tag: draft.content_tag,
-            extra: self.seal_extra(place, key, &draft.extra_readers, rng)?,
+            extra: Vec::new(),
         })
     }
 
-    /// Seals a version key to grants of single records.
+    /// Seals a version key to the grants of single records that the chain says
+    /// cover it. The server's word is not asked, so it can invent no reader.
     pub(crate) fn seal_extra(
         &self,
         place: Place,
+        compartment: Compartment,
         key: &VersionKey,
-        grants: &[Id],
+        now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Vec<VersionEnvelope>, VaultError> {
-        grants
-            .iter()
-            .map(|grant| {
-                let known = self
-                    .chain
-                    .grant(*grant)
-                    .ok_or(VaultError::Statement("an extra reader without a grant"))?;
-                let aad = version_envelope_aad(place.patient, place.record, place.version, *grant);
-                let sealed = seal::seal_to(
-                    &known.terms.grant_key,
-                    VERSION_INFO,
-                    &aad,
-                    key.secret().as_bytes(),
-                    rng,
-                );
-                Ok(VersionEnvelope {
-                    grant: *grant,
+    ) -> Vec<VersionEnvelope> {
+        self.chain
+            .extra_readers(place.record, compartment, now)
+            .map(|known| {
+                let grant = known.terms.grant;
+                let aad = version_envelope_aad(place.patient, place.record, place.version, grant);
+                let key = key.secret().as_bytes();
+                let sealed = seal::seal_to(&known.terms.grant_key, VERSION_INFO, &aad, key, rng);
+                VersionEnvelope {
+                    grant,
                     sealed: Bytes(sealed),
-                })
+                }
             })
             .collect()
     }

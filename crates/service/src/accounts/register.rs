@@ -183,7 +183,7 @@ fn check_patient(patient: &NewPatient, owner: &VerifiedAccount) -> Result<(), Ac
     let alone = match chain.managers() {
         [manager] => {
             manager.account == owner.account
-                && manager.fingerprint.as_bytes() == &owner.kem_key.fingerprint()
+                && manager.fingerprint == owner.fingerprint()
         }
         _ => false,
     };

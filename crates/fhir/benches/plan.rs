@@ -1,8 +1,6 @@
 //! How long one resource takes from bytes to plan. The aim is 30 µs for an
 //! average resource, so that an import is never held up by reading.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use std::hint::black_box;
 
 use chartkey_fhir::{Limits, plan_import};

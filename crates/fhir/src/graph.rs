@@ -99,6 +99,7 @@ impl<'a> Graph<'a> {
                 .unwrap_or_default();
             for (to, tie) in edges {
                 if *tie != Tie::Loose
+                    && self.members.get(*to).is_some_and(says_what)
                     && let Some(citing) = citing.get_mut(*to)
                 {
                     citing.push(from);
@@ -271,7 +272,30 @@ impl<'a> Graph<'a> {
     }
 }
 
+/// Whether the kinds of a member can say something of who refers to it. Those
+/// of people, organisations and places do not, whatever field names them.
+fn says_what(member: &Member<'_>) -> bool {
+    !matches!(
+        member.resource_type.as_str(),
+        "Patient"
+            | "Person"
+            | "RelatedPerson"
+            | "Practitioner"
+            | "PractitionerRole"
+            | "Organization"
+            | "OrganizationAffiliation"
+            | "Location"
+            | "CareTeam"
+            | "Group"
+            | "Endpoint"
+    )
+}
+
 /// Finding a member by what references say.
+#[expect(
+    clippy::struct_field_names,
+    reason = "each is a way to find the same thing"
+)]
 struct Index<'m> {
     by_url: HashMap<&'m str, Vec<usize>>,
     /// By resource type, then id.

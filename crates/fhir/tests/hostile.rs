@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 const PATIENT: &str = r#"{"resourceType":"Patient","id":"p1"}"#;
 
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn refused(bytes: &[u8]) -> ParseError {
     plan_import(bytes, None, &Limits::default()).unwrap_err()
 }

@@ -32,6 +32,7 @@ struct Seen<'a> {
 
 const SET: &str = include_str!("../testdata/labelled/labelled.ndjson");
 
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn labelled() -> Vec<Labelled<'static>> {
     SET.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -39,6 +40,7 @@ fn labelled() -> Vec<Labelled<'static>> {
 }
 
 /// Imports each group as one Bundle, and each lone resource by itself.
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn import<'a>(set: &'a [Labelled<'a>]) -> Vec<Seen<'a>> {
     let mut imports: BTreeMap<String, Vec<&Labelled<'_>>> = BTreeMap::new();
     for (line, wanted) in set.iter().enumerate() {

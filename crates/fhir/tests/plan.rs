@@ -6,6 +6,7 @@ use chartkey_fhir::{
     header_for_text, parse, plan_import,
 };
 
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn plan(text: &str) -> ImportPlan {
     plan_import(
         text.as_bytes(),
@@ -87,6 +88,43 @@ fn a_label_of_the_bundle_holds_for_every_entry() {
         plan.items[0].placements,
         [Compartment::new(RecordType::Other, Kind::Hiv.into())]
     );
+}
+
+#[test]
+fn people_and_places_do_not_spread_kinds() {
+    let text = bundle(&[
+        r#"{"resource":{"resourceType":"Patient","id":"p","meta":{"security":[{"code":"SEX"}]}}}"#,
+        r#"{"resource":{"resourceType":"QuestionnaireResponse","id":"q","source":{"reference":"Patient/p"},"subject":{"reference":"Patient/p"}}}"#,
+    ]);
+    let plan = plan(&text);
+    assert!(plan.items[0].kinds.contains(Kind::SexualHealth));
+    assert!(plan.items[1].kinds.is_empty());
+}
+
+#[test]
+fn files_are_judged_by_name_type_and_text() {
+    use chartkey_fhir::classify::{kinds_of_file, record_type_of_file};
+    let dicom = record_type_of_file(None, Some("IM0001"), "application/dicom");
+    assert_eq!(dicom, RecordType::Imaging);
+    let titled = record_type_of_file(
+        Some("Lab report March"),
+        Some("scan.pdf"),
+        "application/pdf",
+    );
+    assert_eq!(titled, RecordType::LabResults);
+    assert_eq!(
+        record_type_of_file(None, Some("scan.pdf"), "application/pdf"),
+        RecordType::Documents
+    );
+    let text = kinds_of_file(
+        None,
+        Some("note.txt"),
+        "text/plain",
+        b"Started on methadone.",
+    );
+    assert!(text.contains(Kind::SubstanceUse));
+    assert!(kinds_of_file(Some("HIV test"), None, "application/pdf", b"%PDF").contains(Kind::Hiv));
+    assert!(kinds_of_file(None, Some("knee.pdf"), "application/pdf", b"HIV").is_empty());
 }
 
 #[test]

@@ -200,6 +200,17 @@ mod tests {
         check(System::Icd10, "I10", &[]);
         check(System::Icd10, "N95.1", &[]);
         check(System::Icd10, "Z34.90", &[Kind::SexualHealth]);
+        check(System::Icd10, "Z56.0", &[]);
+        check(System::Icd9, "995.86", &[]);
+        check(System::Icd9, "V18.0", &[]);
+        check(System::Icd11, "1C62.Z", &[Kind::Hiv]);
+        check(System::Icd11, "6A70.0", &[Kind::MentalHealth]);
+        check(
+            System::Icd11,
+            "6C43.2",
+            &[Kind::SubstanceUse, Kind::MentalHealth],
+        );
+        check(System::Icd11, "5A11", &[]);
         check(System::Icd9, "042", &[Kind::Hiv]);
         check(System::Icd9, "V08", &[Kind::Hiv]);
         check(System::Icd9, "296.20", &[Kind::MentalHealth]);

@@ -145,6 +145,10 @@ impl<'a> Facts<'a> {
         self.kinds |= kinds_of_code(system, code);
     }
 
+    #[expect(
+        clippy::ptr_arg,
+        reason = "a borrowed Cow is cloned without copying its text"
+    )]
     fn refer(&mut self, target: &Cow<'a, str>, key: &str, spreads: bool) {
         if target.starts_with('#') || target.is_empty() {
             return;
@@ -192,7 +196,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Whether the words of a content type can be read as they stand.
-fn is_text(content_type: &str) -> bool {
+pub(super) fn is_text(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
     essence.starts_with("text/")

@@ -17,6 +17,49 @@ pub fn kinds_of_text(text: &str) -> Kinds {
     words::kinds_of_words(text)
 }
 
+/// The kinds of a file that is not FHIR, by its title, its name, and its words
+/// where it is text of some form. What a program cannot read (PDF, images) has
+/// none until somebody says so.
+pub fn kinds_of_file(
+    title: Option<&str>,
+    file_name: Option<&str>,
+    content_type: &str,
+    bytes: &[u8],
+) -> Kinds {
+    let mut kinds = title.map(kinds_of_text).unwrap_or_default();
+    if let Some(name) = file_name {
+        kinds |= kinds_of_text(&name.replace('_', " "));
+    }
+    if facts::is_text(content_type) {
+        kinds |= kinds_of_text(&String::from_utf8_lossy(bytes));
+    }
+    kinds
+}
+
+/// The record type of a file that is not FHIR: by media type where that says it
+/// (DICOM), else by the words of its title and name.
+pub fn record_type_of_file(
+    title: Option<&str>,
+    file_name: Option<&str>,
+    content_type: &str,
+) -> RecordType {
+    if content_type
+        .trim()
+        .to_ascii_lowercase()
+        .starts_with("application/dicom")
+    {
+        return RecordType::Imaging;
+    }
+    let by_words = |words: Option<&str>| {
+        words
+            .map(record_type_of_words)
+            .filter(|found| *found != RecordType::Documents)
+    };
+    by_words(title)
+        .or_else(|| by_words(file_name))
+        .unwrap_or(RecordType::Documents)
+}
+
 /// The record type that a free word for a kind of document most likely means
 /// (`Lab report`, `MRI`, `meal plan`): [`RecordType::Documents`] where nothing
 /// fits. Used for documents whose `type` is somebody else's vocabulary.

@@ -285,7 +285,7 @@ fn media(node: &Node<'_>) -> Guess {
         }
     }
     each_coding(node.get("modality"), |_, code| {
-        imaging |= is_radiological(code)
+        imaging |= is_radiological(code);
     });
     for part in ["subtype", "type"] {
         each_coding(node.get(part), |_, code| imaging |= is_radiological(code));

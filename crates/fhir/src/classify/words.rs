@@ -160,6 +160,7 @@ mod tests {
             "Smokes tobacco daily",
             "Patient identifies as heterosexual",
             "acute distress",
+            "Above upper panic limits",
             "Chivalry",
             "Lithium heparin plasma",
         ] {

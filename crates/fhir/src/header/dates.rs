@@ -20,8 +20,11 @@ pub(crate) fn interval_of(text: &str) -> Option<Interval> {
     };
     let mut parts = date.splitn(3, '-');
     let year = digits(parts.next()?, 4)?;
-    let month = parts.next().map(|part| digits(part, 2)).transpose_some()?;
-    let day = parts.next().map(|part| digits(part, 2)).transpose_some()?;
+    let mut two_digits = || match parts.next() {
+        None => Some(None),
+        Some(part) => digits(part, 2).map(Some),
+    };
+    let (month, day) = (two_digits()?, two_digits()?);
     let span = |start: (i64, i64, i64), end: (i64, i64, i64)| Interval {
         start: days(start) * DAY,
         end: days(end) * DAY,
@@ -51,21 +54,6 @@ pub(crate) fn interval_of(text: &str) -> Option<Interval> {
 }
 
 const DAY: i64 = 86_400;
-
-trait TransposeSome<T> {
-    /// `None` stays absent, `Some(None)` is malformed.
-    fn transpose_some(self) -> Option<Option<T>>;
-}
-
-impl<T> TransposeSome<T> for Option<Option<T>> {
-    fn transpose_some(self) -> Option<Option<T>> {
-        match self {
-            None => Some(None),
-            Some(Some(value)) => Some(Some(value)),
-            Some(None) => None,
-        }
-    }
-}
 
 fn instant(midnight: i64, time: &str) -> Option<Interval> {
     let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
@@ -141,7 +129,6 @@ pub(crate) fn best_date(resource_type: &str, node: &Node<'_>) -> Option<String> 
             &[&["billablePeriod", "start"], &["created"]]
         }
         "Specimen" => &[&["collection", "collectedDateTime"], &["receivedTime"]],
-        "Device" => &[],
         _ => &[],
     };
     first.iter().chain(USUAL).find_map(|path| dated(node, path))

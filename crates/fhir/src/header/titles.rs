@@ -105,8 +105,7 @@ fn special(resource_type: &str, node: &Node<'_>) -> Option<String> {
             .and_then(|name| name.str_at("name"))
             .or_else(|| concept_text(node.get("type")?))
             .map(str::to_owned),
-        "ImagingStudy" => text("description"),
-        "Appointment" => text("description"),
+        "ImagingStudy" | "Appointment" => text("description"),
         "FamilyMemberHistory" => family(node),
         "Encounter" => encounter(node),
         "MedicationRequest"

@@ -258,6 +258,10 @@ impl<'a> Reader<'a> {
     }
 }
 
+#[expect(
+    clippy::ptr_arg,
+    reason = "a borrowed Cow is cloned without copying its text"
+)]
 fn occurs<'a>(
     key: &Cow<'a, str>,
     members: &[(Cow<'a, str>, Node<'a>)],
@@ -332,6 +336,8 @@ fn hex4(text: &str) -> Option<(u32, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn read_default(text: &str) -> Result<Read<'_>, At> {
@@ -396,7 +402,7 @@ mod tests {
         assert_eq!(small.duplicates[0].depth, 1);
         let mut large = String::from("{");
         for n in 0..100 {
-            large.push_str(&format!("\"k{n}\":0,"));
+            write!(large, "\"k{n}\":0,").unwrap();
         }
         large.push_str("\"id\":1,\"k7\":2,\"id\":3}");
         let read = read_default(&large).unwrap();

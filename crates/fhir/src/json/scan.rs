@@ -17,6 +17,9 @@ pub(crate) struct Cursor<'a> {
     max_depth: usize,
 }
 
+/// The key and the place of a member of an object.
+pub(crate) type MemberAt<'a> = (Cow<'a, str>, Range<usize>);
+
 /// A fault and its offset.
 pub(crate) type At = (Fault, usize);
 
@@ -146,10 +149,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next member of the object entered, or none at its end.
-    pub(crate) fn next_member(
-        &mut self,
-        first: bool,
-    ) -> Result<Option<(Cow<'a, str>, Range<usize>)>, At> {
+    pub(crate) fn next_member(&mut self, first: bool) -> Result<Option<MemberAt<'a>>, At> {
         if !self.step(b'}', first)? {
             return Ok(None);
         }
@@ -219,7 +219,7 @@ fn step_towards(cursor: &mut Cursor<'_>, offset: usize) -> Option<String> {
         let mut step = index.to_string();
         if object {
             let range = cursor.skip_string().ok()?;
-            step = field_name(cursor.text.get(range)?).to_owned();
+            field_name(cursor.text.get(range)?).clone_into(&mut step);
             cursor.skip_space();
             cursor.expect(b':').ok()?;
         }

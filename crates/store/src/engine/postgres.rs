@@ -56,7 +56,7 @@ impl PgTarget {
             .parse()
             .map_err(|_| StoreError::Refused("the PostgreSQL URL"))?;
         config.application_name("chartkey");
-        config.connect_timeout(std::time::Duration::from_secs(5));
+        config.connect_timeout(std::time::Duration::from_secs(10));
         config.keepalives_idle(std::time::Duration::from_secs(30));
         let tcp = config
             .get_hosts()

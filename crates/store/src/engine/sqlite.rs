@@ -38,15 +38,31 @@ impl SqliteConnection {
     pub(super) fn writer(path: &Path) -> Result<Self, StoreError> {
         create_private(path)?;
         let this = Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        this.switch_to_log()?;
         // temp_store: what savepoints set aside must not reach a disk.
         // secure_delete: a deleted wrapped key must not survive in free pages.
         this.prepare(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
+            "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;
              PRAGMA temp_store=MEMORY; PRAGMA secure_delete=ON; PRAGMA cache_size=-4096;
              PRAGMA mmap_size=67108864; PRAGMA wal_autocheckpoint=0;
              PRAGMA journal_size_limit=67108864;",
         )?;
         Ok(this)
+    }
+
+    /// Switching a file to write-ahead logging needs it alone for a moment, and
+    /// SQLite does not wait for that: nodes that start, or stop, at the same
+    /// time may be told that it is busy.
+    fn switch_to_log(&self) -> Result<(), StoreError> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let mut left = BUSY_WAIT.as_millis() / PAUSE.as_millis();
+        loop {
+            match self.prepare("PRAGMA journal_mode=WAL") {
+                Err(StoreError::Busy) if left > 0 => left -= 1,
+                other => return other,
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     fn reader(path: &Path) -> Result<Self, StoreError> {

@@ -368,7 +368,8 @@ fn nodes_that_start_together_migrate_once() {
         });
         let threads: Vec<_> = starts.collect();
         for thread in threads {
-            let store = thread.join().unwrap().unwrap();
+            let opened = thread.join().unwrap();
+            let store = opened.unwrap_or_else(|error| panic!("{place:?}: {error:?}"));
             assert!(keys(&store).await.is_empty());
         }
     });

@@ -34,11 +34,15 @@ pub enum Letter {
     ShareAsked,
     /// A link must be sent again, since its secret is gone from memory.
     ShareNeedsSender,
+    /// A link of yours was opened.
+    ShareOpened,
+    /// Access that you gave, or have, ends soon.
+    AccessEndsSoon,
 }
 
 impl Letter {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::NewSession,
@@ -54,6 +58,8 @@ impl Letter {
         Self::ShareNotice,
         Self::ShareAsked,
         Self::ShareNeedsSender,
+        Self::ShareOpened,
+        Self::AccessEndsSoon,
     ];
 
     /// The word that a job row keeps.
@@ -74,6 +80,8 @@ impl Letter {
             Self::ShareNotice => "share_notice",
             Self::ShareAsked => "share_asked",
             Self::ShareNeedsSender => "share_needs_sender",
+            Self::ShareOpened => "share_opened",
+            Self::AccessEndsSoon => "access_ends_soon",
         }
     }
 

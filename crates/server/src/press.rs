@@ -2,8 +2,8 @@
 
 use chartkey_domain::accounts::Verification;
 use chartkey_domain::mail::{MailMessage, Mailbox};
-use chartkey_outside::mail::templates::{self, MailText, WebUrl};
-use chartkey_service::letters::{Content, LetterPress};
+use chartkey_outside::mail::templates::{self, Audience, MailText, ShareNotice, WebUrl};
+use chartkey_service::letters::{Content, LetterPress, ShareWords};
 
 /// Prints letters whose links lead to one installation.
 pub struct Press {
@@ -22,7 +22,7 @@ impl Press {
         WebUrl::new(&format!("{}{path}", self.app_url))
     }
 
-    fn text(&self, content: &Content, _secret: Option<&str>) -> Option<MailText> {
+    fn text(&self, content: &Content, secret: Option<&str>) -> Option<MailText> {
         Some(match content {
             Content::VerifyEmail { token, valid_until } => templates::verify_email(
                 &self.url(&format!("/verify-email#token={token}"))?,
@@ -42,8 +42,49 @@ impl Press {
                 outcome == Verification::Verified.as_str(),
                 &self.url("/")?,
             ),
+            Content::ShareLink { .. } | Content::ShareNotice { .. } => {
+                share_notice(&ShareWords::from_json(secret?)?)?
+            }
+            Content::ShareAsked => templates::new_link_asked(&self.url("/sharing")?),
+            Content::ShareNeedsSender => templates::send_again(&self.url("/sharing")?),
+            Content::ShareOpened { at } => templates::share_opened(*at, &self.url("/sharing")?),
+            Content::AccessEnded { at, has_account } => {
+                let url = self.url("/sign-in").filter(|_| *has_account);
+                templates::access_ended(*at, url.as_ref())
+            }
+            Content::AccessEndsSoon {
+                giver,
+                at,
+                has_account,
+            } => {
+                let (audience, path) = match giver {
+                    true => (Audience::Giver, "/sharing"),
+                    false => (Audience::Holder, "/sign-in"),
+                };
+                let url = self.url(path).filter(|_| *has_account);
+                templates::access_ends_soon(audience, *at, url.as_ref())
+            }
+            Content::RequestCreated => templates::access_requested(&self.url("/sharing")?),
         })
     }
+}
+
+fn share_notice(words: &ShareWords) -> Option<MailText> {
+    let labels: Vec<&str> = words.types.iter().map(String::as_str).collect();
+    let url = match words.url.as_deref() {
+        Some(url) => Some(WebUrl::new(url)?),
+        None => None,
+    };
+    Some(templates::share_notice(&ShareNotice {
+        recipient_name: &words.recipient_name,
+        patient_name: &words.patient_name,
+        type_labels: &labels,
+        expires_at: words.expires_at,
+        message: words.message.as_deref(),
+        url: url.as_ref(),
+        needs_passcode: words.needs_passcode,
+        checkpoint: None,
+    }))
 }
 
 impl LetterPress for Press {

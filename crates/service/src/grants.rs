@@ -56,14 +56,28 @@ pub async fn create_grant(
         .store()
         .write("grant.create", move |tx| {
             let patient = PatientId(sealed.patient);
-            let (row, permit) = permit::<GrantError>(tx, &asking, Action::CreateGrant, patient, now)?;
+            let (row, permit) =
+                permit::<GrantError>(tx, &asking, Action::CreateGrant, patient, now)?;
             let grant = take_grant(tx, &row, &permit, &sealed, HolderKind::Account, now)?;
             let entry = NewEntry::under(TrailAction::GrantCreate, now, &permit)
                 .grant(grant.id)
-                .types(grant.types.iter().chain(&grant.write_types).copied().collect());
+                .types(
+                    grant
+                        .types
+                        .iter()
+                        .chain(&grant.write_types)
+                        .copied()
+                        .collect(),
+                );
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
             let grants_version = patients::bump_version(tx, patient)?;
-            Ok((grant, WriteOutcome { grants_version, leaf_index }))
+            Ok((
+                grant,
+                WriteOutcome {
+                    grants_version,
+                    leaf_index,
+                },
+            ))
         })
         .await
 }
@@ -81,7 +95,8 @@ pub(crate) fn take_grant(
     if row.grants_version != sealed.grants_version {
         return Err(moved().map(never));
     }
-    let statement = append_statement(tx, row.id, &sealed.statement, now).map_err(|f| f.map(never))?;
+    let statement =
+        append_statement(tx, row.id, &sealed.statement, now).map_err(|f| f.map(never))?;
     let PatientSays::Grant(terms) = statement.says else {
         return Err(VaultError::Statement("not about a grant").into());
     };
@@ -122,8 +137,19 @@ pub(crate) fn take_grant(
         cover: sealed.cover.0.clone(),
         cover_wrap: sealed.cover_wrap.0.clone(),
     };
-    let holds: Vec<_> = terms.holds.iter().map(|(c, e)| (*c, e.generation, e.n)).collect();
-    grants::insert(tx, &grant, terms.grant_key.as_bytes(), &seals, &holds, &records)?;
+    let holds: Vec<_> = terms
+        .holds
+        .iter()
+        .map(|(c, e)| (*c, e.generation, e.n))
+        .collect();
+    grants::insert(
+        tx,
+        &grant,
+        terms.grant_key.as_bytes(),
+        &seals,
+        &holds,
+        &records,
+    )?;
     Ok(grant)
 }
 
@@ -151,7 +177,10 @@ fn check_terms(
     NewTerms {
         types: terms.types.iter().copied().collect(),
         kinds: terms.kinds,
-        records: terms.records.as_ref().map(|r| r.iter().map(|id| RecordId(*id)).collect()),
+        records: terms
+            .records
+            .as_ref()
+            .map(|r| r.iter().map(|id| RecordId(*id)).collect()),
         write_types: terms.write_types.iter().copied().collect(),
         valid_from: terms.valid_from,
         expires_at: terms.expires_at,
@@ -213,7 +242,10 @@ fn check_reach(
         if !terms.types.contains(&record.compartment.record_type)
             || !record.compartment.kinds.is_subset_of(terms.kinds)
         {
-            return Err(Failure::field("record_ids", "a record outside the types and kinds"));
+            return Err(Failure::field(
+                "record_ids",
+                "a record outside the types and kinds",
+            ));
         }
         named.push(record.id);
     }
@@ -228,7 +260,8 @@ pub(crate) fn permit_grant(
     grant: GrantId,
     now: Timestamp,
 ) -> Result<(PatientRow, GrantRow, Permit), GrantFailure> {
-    let hidden = || crate::patients::unauthenticated_first(caller, Refusal::Unknown(policy::Noun::Grant));
+    let hidden =
+        || crate::patients::unauthenticated_first(caller, Refusal::Unknown(policy::Noun::Grant));
     let row = grants::lookup(db, grant)?.ok_or_else(hidden)?;
     let (patient, about) = facts(db, row.patient, caller.account_id())?.ok_or_else(hidden)?;
     let target = grant_facts(db, &row)?;
@@ -248,8 +281,12 @@ pub async fn end_grant(
 ) -> Result<(GrantRow, WriteOutcome), GrantFailure> {
     let now = service.now();
     let mut rng = service.rng();
-    let asking = caller.clone();
-    let logged = if action == Action::RevokeShare { TrailAction::ShareRevoke } else { TrailAction::GrantRevoke };
+    let (this, asking) = (service.clone(), caller.clone());
+    let logged = if action == Action::RevokeShare {
+        TrailAction::ShareRevoke
+    } else {
+        TrailAction::GrantRevoke
+    };
     service
         .store()
         .write("grant.revoke", move |tx| {
@@ -257,7 +294,13 @@ pub async fn end_grant(
             if let Some(change) = change {
                 take_end(tx, &patient, grant, &change, now)?;
             }
-            let first = grants::end(tx, grant, EndReason::Revoked.as_str(), now)?;
+            // What is past its time has expired, whether a job has said so or not.
+            let over = row.expires_at <= now;
+            let reason = if over { EndReason::Expired } else { EndReason::Revoked };
+            let first = grants::end(tx, grant, reason.as_str(), now)?;
+            if first && !over {
+                crate::shares::queue_ended(tx, &this, &row, now, &mut rng)?;
+            }
             let grants_version = if first {
                 patients::bump_version(tx, patient.id)?
             } else {
@@ -266,7 +309,13 @@ pub async fn end_grant(
             let entry = NewEntry::under(logged, now, &permit).grant(grant);
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
             let row = grants::lookup(tx, grant)?.unwrap_or(row);
-            Ok((row, WriteOutcome { grants_version, leaf_index }))
+            Ok((
+                row,
+                WriteOutcome {
+                    grants_version,
+                    leaf_index,
+                },
+            ))
         })
         .await
 }
@@ -278,7 +327,8 @@ fn take_end(
     change: &GrantChange,
     now: Timestamp,
 ) -> Result<(), GrantFailure> {
-    let statement = append_statement(tx, patient.id, &change.statement, now).map_err(|f| f.map(never))?;
+    let statement =
+        append_statement(tx, patient.id, &change.statement, now).map_err(|f| f.map(never))?;
     match statement.says {
         PatientSays::End { grant: named } if named == grant.0 => Ok(()),
         _ => Err(VaultError::Statement("not the end of this grant").into()),
@@ -298,13 +348,18 @@ pub async fn change_terms(
     service
         .store()
         .write("grant.change", move |tx| {
-            let (patient, row, permit) = permit_grant(tx, &asking, Action::UpdateShare, grant, now)?;
+            let (patient, row, permit) =
+                permit_grant(tx, &asking, Action::UpdateShare, grant, now)?;
             if row.ended_at.is_some() || row.expires_at <= now {
                 return Err(GrantError::Ended.into());
             }
-            let statement =
-                append_statement(tx, patient.id, &change.statement, now).map_err(|f| f.map(never))?;
-            let PatientSays::Terms { grant: named, expires_at } = statement.says else {
+            let statement = append_statement(tx, patient.id, &change.statement, now)
+                .map_err(|f| f.map(never))?;
+            let PatientSays::Terms {
+                grant: named,
+                expires_at,
+            } = statement.says
+            else {
                 return Err(VaultError::Statement("not the terms of a grant").into());
             };
             if named != grant.0 {
@@ -316,7 +371,13 @@ pub async fn change_terms(
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
             let grants_version = patients::bump_version(tx, patient.id)?;
             let row = grants::lookup(tx, grant)?.unwrap_or(row);
-            Ok((row, WriteOutcome { grants_version, leaf_index }))
+            Ok((
+                row,
+                WriteOutcome {
+                    grants_version,
+                    leaf_index,
+                },
+            ))
         })
         .await
 }
@@ -349,7 +410,12 @@ pub async fn list_permissions(
         .store()
         .read("grant.list", move |db| {
             let account = asking.account()?.id;
-            policy::permit(&asking.who, Action::ListPermissions, &Target::Account(account), now)?;
+            policy::permit(
+                &asking.who,
+                Action::ListPermissions,
+                &Target::Account(account),
+                now,
+            )?;
             let mut rows = grants::list_held(db, account)?;
             for patient in patients::list_managed(db, account)? {
                 let of_patient = grants::list_of_patient(db, patient.id)?;
@@ -393,7 +459,11 @@ pub async fn sweep_expired(service: &Service) -> Result<usize, GrantFailure> {
             let due = grants::list_expired(tx, now, 200)?;
             for grant in &due {
                 crate::patients::end_grant(tx, grant.id, grant.patient, EndReason::Expired, now)?;
-                let action = if grant.holder.is_some() { TrailAction::GrantExpire } else { TrailAction::ShareExpire };
+                let action = if grant.holder.is_some() {
+                    TrailAction::GrantExpire
+                } else {
+                    TrailAction::ShareExpire
+                };
                 let entry = NewEntry::new(action, now, chartkey_domain::trail::TrailActor::System)
                     .patient(grant.patient)
                     .grant(grant.id);

@@ -6,10 +6,12 @@
 //! patient's own words) goes through [`crate::mail::MailVault`].
 
 use chartkey_domain::accounts::Verification;
+use chartkey_domain::ids::Id;
 use chartkey_domain::letters::Letter;
 use chartkey_domain::mail::{MailMessage, Mailbox};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
 
 /// What a letter is about, and what it needs to say so.
 #[derive(Clone, Serialize, Deserialize)]
@@ -46,6 +48,84 @@ pub enum Content {
         /// What was decided, as [`Verification::as_str`] says it.
         outcome: String,
     },
+    /// See [`Letter::ShareLink`]. Its [`ShareWords`] are in memory only.
+    ShareLink {
+        /// Which link.
+        share: Id,
+    },
+    /// See [`Letter::ShareNotice`]. Its [`ShareWords`] are in memory only.
+    ShareNotice {
+        /// Which link.
+        share: Id,
+    },
+    /// See [`Letter::ShareAsked`].
+    ShareAsked,
+    /// See [`Letter::ShareNeedsSender`].
+    ShareNeedsSender,
+    /// See [`Letter::ShareOpened`].
+    ShareOpened {
+        /// When.
+        at: Timestamp,
+    },
+    /// See [`Letter::GrantEnded`].
+    AccessEnded {
+        /// When.
+        at: Timestamp,
+        /// Whether the reader has an account to sign in to.
+        has_account: bool,
+    },
+    /// See [`Letter::AccessEndsSoon`].
+    AccessEndsSoon {
+        /// Whether the reader gave it, or has it.
+        giver: bool,
+        /// When it ends.
+        at: Timestamp,
+        /// Whether the reader has an account to sign in to.
+        has_account: bool,
+    },
+    /// See [`Letter::RequestCreated`].
+    RequestCreated,
+}
+
+/// What the mail of a link says beyond its row: the one mail that names a
+/// patient. Wiped when dropped.
+#[derive(Serialize, Deserialize)]
+pub struct ShareWords {
+    /// Who shares.
+    pub patient_name: String,
+    /// With whom.
+    pub recipient_name: String,
+    /// Labels of the types; kinds are never said.
+    pub types: Vec<String>,
+    /// When the link ends.
+    pub expires_at: Timestamp,
+    /// What the sender tells the recipient.
+    pub message: Option<String>,
+    /// The link with its key.
+    pub url: Option<String>,
+    /// Whether a passcode will be asked for.
+    pub needs_passcode: bool,
+}
+
+impl ShareWords {
+    /// As the process holds them until the mail is sent.
+    pub fn to_json(&self) -> Option<Zeroizing<String>> {
+        serde_json::to_string(self).ok().map(Zeroizing::new)
+    }
+
+    /// From what the process held.
+    pub fn from_json(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+impl Drop for ShareWords {
+    fn drop(&mut self) {
+        self.patient_name.zeroize();
+        self.recipient_name.zeroize();
+        self.message.zeroize();
+        self.url.zeroize();
+    }
 }
 
 impl Content {
@@ -58,6 +138,14 @@ impl Content {
             Self::PasswordChanged { .. } => Letter::PasswordChanged,
             Self::RecoveryUsed { .. } => Letter::RecoveryUsed,
             Self::ProviderVerified { .. } => Letter::ProviderVerified,
+            Self::ShareLink { .. } => Letter::ShareLink,
+            Self::ShareNotice { .. } => Letter::ShareNotice,
+            Self::ShareAsked => Letter::ShareAsked,
+            Self::ShareNeedsSender => Letter::ShareNeedsSender,
+            Self::ShareOpened { .. } => Letter::ShareOpened,
+            Self::AccessEnded { .. } => Letter::GrantEnded,
+            Self::AccessEndsSoon { .. } => Letter::AccessEndsSoon,
+            Self::RequestCreated => Letter::RequestCreated,
         }
     }
 

@@ -38,8 +38,12 @@ pub mod letters;
 pub mod limits;
 pub mod mail;
 pub mod patients;
+pub mod providers;
 pub mod records;
+pub mod requests;
 pub mod sessions;
+pub mod shares;
+pub mod shl;
 pub mod trail;
 #[cfg(feature = "testing")]
 pub mod world;

@@ -99,11 +99,13 @@ pub(crate) async fn send(service: &Service, job: &JobRow) -> Outcome {
     if payload.content.letter().carries_secret() && secret.is_none() {
         let queued = Timestamp::from_millisecond(job.created_at).unwrap_or(now);
         // Another process may hold it; after a while nobody does.
-        return if after(queued, SECRET_TTL_SECS) <= now {
-            Outcome::NeedsSender
-        } else {
-            Outcome::Later("mail.elsewhere", 15)
-        };
+        if after(queued, SECRET_TTL_SECS) > now {
+            return Outcome::Later("mail.elsewhere", 15);
+        }
+        if let Err(error) = crate::shares::ask_sender(service, &payload.content).await {
+            tracing::warn!(?error, "the sender of a mail was not asked");
+        }
+        return Outcome::NeedsSender;
     }
     let Ok(to) = Mailbox::new(payload.name.as_deref(), &payload.to) else {
         return Outcome::Dead(MailError::Recipient.code());

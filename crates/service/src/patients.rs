@@ -13,16 +13,18 @@ use chartkey_fhir::Compartment;
 use chartkey_store::grants::{self, GrantRow};
 use chartkey_store::patients::{self, EpochRow, PatientRow, StatementRow};
 use chartkey_store::{Reader, StoreError, Tx, batches};
+use chartkey_vault::Id;
 use chartkey_vault::bytes::{Bytes, Bytes32};
 use chartkey_vault::epoch::Epoch;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{
-    BatchKey, Envelope, EpochLink, GrantHolder, HeldKeyring, ManagerKeys, PatientKeys, RecipientKind,
-    ReissuedKeyring, SealedAdoption, SealedEpochs, SealedGeneration, ServerEnd, Unadopted, WrappedSeed,
-    WriteOutcome,
+    BatchKey, Envelope, EpochLink, GrantHolder, HeldKeyring, ManagerKeys, PatientKeys,
+    RecipientKind, ReissuedKeyring, SealedAdoption, SealedEpochs, SealedGeneration, ServerEnd,
+    Unadopted, WrappedSeed, WriteOutcome,
 };
-use chartkey_vault::statement::{GenerationTerms, HolderKind, PatientSays, PatientStatement, SignedStatement};
-use chartkey_vault::Id;
+use chartkey_vault::statement::{
+    GenerationTerms, HolderKind, PatientSays, PatientStatement, SignedStatement,
+};
 use jiff::Timestamp;
 
 use crate::{Caller, Failure, NounError, Service, trail};
@@ -85,7 +87,9 @@ pub(crate) fn grant_facts(db: &mut Reader, row: &GrantRow) -> Result<GrantFacts,
         may_download: row.may_download,
         may_reshare: row.may_reshare,
         ended: row.ended_at.and_then(|_| {
-            row.ended_reason.as_deref().map_or(Some(EndReason::Revoked), EndReason::parse)
+            row.ended_reason
+                .as_deref()
+                .map_or(Some(EndReason::Revoked), EndReason::parse)
         }),
         suspended: false,
     })
@@ -159,7 +163,10 @@ pub(crate) fn patient_keys(
         Scope::Within(within) => {
             let held = permit.account();
             for grant in all.iter().filter(|g| {
-                g.holder == held && g.ended_at.is_none() && g.expires_at > now && g.valid_from <= now
+                g.holder == held
+                    && g.ended_at.is_none()
+                    && g.expires_at > now
+                    && g.valid_from <= now
             }) {
                 if let Some(seals) = grants::lookup_seals(db, grant.id)? {
                     keyrings.push(HeldKeyring {
@@ -198,8 +205,14 @@ pub(crate) fn epoch_links(
         .filter(|e| wanted(e.compartment))
         .map(|e| EpochLink {
             compartment: e.compartment,
-            epoch: Epoch { generation: e.generation, n: e.n },
-            previous: Epoch { generation: e.previous.0, n: e.previous.1 },
+            epoch: Epoch {
+                generation: e.generation,
+                n: e.n,
+            },
+            previous: Epoch {
+                generation: e.previous.0,
+                n: e.previous.1,
+            },
             wrapped: Bytes(e.previous_wrapped),
         })
         .collect())
@@ -224,7 +237,11 @@ fn manager_keys(
         };
         holders.push(GrantHolder {
             grant: grant.id.0,
-            kind: if grant.holder.is_some() { HolderKind::Account } else { HolderKind::Link },
+            kind: if grant.holder.is_some() {
+                HolderKind::Account
+            } else {
+                HolderKind::Link
+            },
             holder: grant.holder.map_or(grant.id.0, |h| h.0),
             salt: Bytes32(grant.salt),
             cover_wrap: Bytes(seals.cover_wrap),
@@ -232,7 +249,10 @@ fn manager_keys(
     }
     let older = patients::list_older_seeds(db, row.id)?
         .into_iter()
-        .map(|(generation, wrapped)| WrappedSeed { generation, wrapped: Bytes(wrapped) })
+        .map(|(generation, wrapped)| WrappedSeed {
+            generation,
+            wrapped: Bytes(wrapped),
+        })
         .collect();
     Ok(Some(ManagerKeys {
         sealed_seed: Bytes(sealed_seed),
@@ -288,7 +308,10 @@ pub(crate) fn append_statement(
         kind: kind_word(&read.says).to_owned(),
         body: statement.body.clone(),
         signature: statement.signature.as_bytes().to_vec(),
-        cosignature: statement.cosignature.as_ref().map(|s| s.as_bytes().to_vec()),
+        cosignature: statement
+            .cosignature
+            .as_ref()
+            .map(|s| s.as_bytes().to_vec()),
         hash: statement.hash().0,
     };
     patients::insert_statement(tx, patient, &row, now)?;
@@ -316,6 +339,14 @@ fn generation(
         PatientSays::Generation(terms) => Ok(terms),
         _ => Err(Failure::Internal("a generation that is none")),
     }
+}
+
+/// What is sealed to a patient's inbox now.
+pub(crate) fn inbox_key(
+    db: &mut Reader,
+    patient: PatientId,
+) -> Result<chartkey_crypto::seal::KemPublic, Failure<chartkey_domain::records::RecordError>> {
+    Ok(generation(db, patient)?.inbox_key)
 }
 
 type Moved = Failure<chartkey_domain::records::RecordError>;
@@ -363,7 +394,10 @@ pub async fn begin_epochs(
                 .count(u64::try_from(begun.len()).unwrap_or(u64::MAX))
                 .types(begun.iter().map(|(c, _)| c.record_type).collect());
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
-            Ok(WriteOutcome { grants_version: version, leaf_index })
+            Ok(WriteOutcome {
+                grants_version: version,
+                leaf_index,
+            })
         })
         .await
 }
@@ -463,11 +497,18 @@ pub async fn list_unadopted_batches(
                     wrapped: None,
                     envelopes: inbox
                         .into_iter()
-                        .map(|e| Envelope { to: RecipientKind::Inbox, id: e.to, sealed: Bytes(e.sealed) })
+                        .map(|e| Envelope {
+                            to: RecipientKind::Inbox,
+                            id: e.to,
+                            sealed: Bytes(e.sealed),
+                        })
                         .collect(),
                 });
             }
-            Ok(Unadopted { batches: waiting, more })
+            Ok(Unadopted {
+                batches: waiting,
+                more,
+            })
         })
         .await
 }
@@ -506,7 +547,10 @@ pub async fn adopt_batches(
             }
             let entry = NewEntry::under(TrailAction::RecordAdopt, now, &permit).count(count);
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
-            Ok(WriteOutcome { grants_version: row.grants_version, leaf_index })
+            Ok(WriteOutcome {
+                grants_version: row.grants_version,
+                leaf_index,
+            })
         })
         .await
 }
@@ -532,7 +576,10 @@ pub async fn begin_generation(
             let version = patients::bump_version(tx, patient)?;
             let entry = NewEntry::under(TrailAction::GenerationBegin, now, &permit);
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
-            Ok(WriteOutcome { grants_version: version, leaf_index })
+            Ok(WriteOutcome {
+                grants_version: version,
+                leaf_index,
+            })
         })
         .await
 }
@@ -552,7 +599,9 @@ pub(crate) fn take_generation(
     let PatientSays::Generation(terms) = statement.says else {
         return Err(VaultError::Statement("not about a generation").into());
     };
-    if terms.generation != row.generation.saturating_add(1) || sealed.previous.generation != row.generation {
+    if terms.generation != row.generation.saturating_add(1)
+        || sealed.previous.generation != row.generation
+    {
         return Err(moved());
     }
     if terms.managers.is_empty() {
@@ -567,8 +616,20 @@ pub(crate) fn take_generation(
             .find(|s| s.account == manager.account)
             .ok_or(VaultError::Input("a manager without a seed"))?;
         let account = AccountId(manager.account);
-        let role = if row.owner == Some(account) { "owner" } else { "delegate" };
-        patients::insert_manager(tx, patient, account, terms.generation, &seed.sealed.0, role, now)?;
+        let role = if row.owner == Some(account) {
+            "owner"
+        } else {
+            "delegate"
+        };
+        patients::insert_manager(
+            tx,
+            patient,
+            account,
+            terms.generation,
+            &seed.sealed.0,
+            role,
+            now,
+        )?;
     }
     first_epochs(tx, row, terms.generation, &sealed.links, now)?;
     carry_over(tx, row, &terms, sealed, now)?;
@@ -592,7 +653,9 @@ fn first_epochs(
                     && l.epoch == Epoch::first(generation)
                     && (l.previous.generation, l.previous.n) == previous
             })
-            .ok_or(VaultError::Input("a compartment without its predecessor's key"))?;
+            .ok_or(VaultError::Input(
+                "a compartment without its predecessor's key",
+            ))?;
         let epoch = EpochRow {
             compartment,
             generation,
@@ -622,7 +685,9 @@ fn carry_over(
             .keyrings
             .iter()
             .find(|k| k.grant == grant.id.0)
-            .ok_or(VaultError::Input("a grant carried over without its keyring"))?;
+            .ok_or(VaultError::Input(
+                "a grant carried over without its keyring",
+            ))?;
         grants::update_keyring(tx, grant.id, &keyring.keyring.0, terms.generation)?;
         let cover = sealed.cover_wraps.iter().find(|c| c.grant == grant.id.0);
         let cover = cover.map(|c| c.wrapped.0.as_slice());

@@ -4,3 +4,4 @@ pub mod blobs;
 pub mod http;
 pub mod mail;
 pub mod pdf;
+pub mod qr;

@@ -100,7 +100,11 @@ fn superscript(digits: &str) -> String {
 }
 
 /// Units that stand alone.
-const WHOLE: [(&str, &str); 30] = [
+const WHOLE: [(&str, &str); 34] = [
+    ("/a", "per year"),
+    ("/mo", "per month"),
+    ("/wk", "per week"),
+    ("/d", "per day"),
     ("1", ""),
     ("{#}", ""),
     ("{count}", ""),

@@ -364,7 +364,6 @@ impl Assisted {
             },
             identity_tag: Some(tag),
             content_tag: content_tag(&dedup, &digest.0),
-            extra_readers: Vec::new(),
         };
         let (client, mut act) = self.acting();
         client

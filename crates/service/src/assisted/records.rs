@@ -380,7 +380,6 @@ impl Assisted {
             body: DraftBody::Open(SecretBytes::new(body)),
             identity_tag: known.identity_tag,
             content_tag: chartkey_vault::record::content_tag(&dedup, &canonical),
-            extra_readers: known.extra_readers,
         };
         let (client, mut act) = self.acting();
         client

@@ -197,7 +197,8 @@ pub fn procedure_tables(desk: &Desk<'_>, index: &Index<'_>) -> Vec<Option<Table>
     ]
 }
 
-fn device<'a>(item: &Item<'a>, index: &Index<'a>) -> Draft {
+/// A device as a row.
+pub fn device<'a>(item: &Item<'a>, index: &Index<'a>) -> Draft {
     let resource = item.resource;
     let device = resource
         .get("device")
@@ -257,6 +258,12 @@ fn supply(item: &Item<'_>, index: &Index<'_>) -> Draft {
 
 /// Encounters, episodes and appointments, each its own row.
 pub fn encounter_tables(desk: &Desk<'_>, index: &Index<'_>) -> Vec<Option<Table>> {
+    const COLUMNS: [(&str, Width); 4] = [
+        ("Encounter", Width::Wide),
+        ("Date", Width::Medium),
+        ("Kind, status", Width::Medium),
+        ("Where, by whom", Width::Wide),
+    ];
     let visits = desk
         .of("Encounter")
         .chain(desk.of("EpisodeOfCare"))
@@ -293,12 +300,6 @@ pub fn encounter_tables(desk: &Desk<'_>, index: &Index<'_>) -> Vec<Option<Table>
             let sub = vec![reason(item, index), read::string(resource, "comment")];
             dated(item, index, title, sub)
         });
-    const COLUMNS: [(&str, Width); 4] = [
-        ("Encounter", Width::Wide),
-        ("Date", Width::Medium),
-        ("Kind, status", Width::Medium),
-        ("Where, by whom", Width::Wide),
-    ];
     vec![
         table(None, &COLUMNS, visits.collect()),
         table(Some("Appointments"), &COLUMNS, appointments.collect()),

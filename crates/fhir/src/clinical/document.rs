@@ -72,7 +72,8 @@ pub struct Labelled {
 /// The first page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrontPage {
-    /// What is dangerous beyond allergies: flags, adverse events, critical results.
+    /// What is dangerous beyond allergies: flags, adverse
+    /// events, implants, critical results.
     pub alerts: FrontBlock,
     /// Allergies and intolerances that are not inactive, refuted or resolved.
     pub allergies: FrontBlock,

@@ -26,6 +26,15 @@ pub fn page(
                 "{what} are not part of what was shared. This says nothing about whether there are any."
             )
         }
+        _ if sections
+            .iter()
+            .any(|section| section.title.starts_with(what)) =>
+        {
+            format!(
+                "No current {} in the records included, only past ones or ones ruled out.",
+                what.to_lowercase()
+            )
+        }
         _ => format!(
             "No {} in the records included. This does not mean that there are none.",
             what.to_lowercase()
@@ -223,7 +232,42 @@ fn alerts(desk: &Desk<'_>, index: &Index<'_>) -> Vec<FrontLine> {
         date: super::item_moment(item).map(|at| at.date),
         urgent: true,
     });
-    died.chain(lines).chain(directives).collect()
+    let implants = implants(desk, index);
+    died.chain(lines)
+        .chain(implants)
+        .chain(directives)
+        .collect()
+}
+
+/// Devices in the body, told by their names: they matter before any scan, surgery
+/// or shock.
+fn implants(desk: &Desk<'_>, index: &Index<'_>) -> Vec<FrontLine> {
+    const WORDS: [&str; 8] = [
+        "implant",
+        "pacemaker",
+        "defibrillator",
+        "stimulator",
+        "prosthe",
+        "stent",
+        "heart valve",
+        "cochlear",
+    ];
+    let gone = ["inactive", "completed"];
+    desk.of("Device")
+        .chain(desk.of("DeviceUseStatement"))
+        .filter(|item| !read::raw(item.resource, "status").is_some_and(|s| gone.contains(&s)))
+        .map(|item| super::care::device(item, index))
+        .filter(|draft| {
+            let name = draft.title.to_lowercase();
+            WORDS.iter().any(|word| name.contains(word))
+        })
+        .map(|draft| FrontLine {
+            date: Some(draft.span()).filter(|date| !date.is_empty()),
+            title: draft.title,
+            detail: "device".to_owned(),
+            urgent: true,
+        })
+        .collect()
 }
 
 fn is_advance_directive(category: &serde_json::Value) -> bool {

@@ -32,6 +32,9 @@ struct Limits {
     high: Option<f64>,
 }
 
+/// A series with the time of its newest result.
+type Dated = (i64, Series);
+
 #[derive(Default)]
 struct Builder {
     order: Vec<Test>,
@@ -163,7 +166,7 @@ impl Builder {
     }
 
     fn finish(self, panels: &HashMap<String, String>) -> Vec<SeriesGroup> {
-        let mut groups: Vec<(Option<String>, Vec<(i64, Series)>)> = Vec::new();
+        let mut groups: Vec<(Option<String>, Vec<Dated>)> = Vec::new();
         for test in self.order {
             let panel = panels
                 .get(&test.key)
@@ -282,10 +285,11 @@ fn sample(
         .and_then(|quantity| raw(quantity, "comparator"))
         .is_none();
     let said = list(element, "interpretation").next().is_some();
-    let flag = match reported {
-        Some(flag) => flag,
-        None if said || !exact => None,
-        None => number.and_then(|number| limits.compare(number)),
+    // A laboratory that said anything has judged; only its silence leaves it to us.
+    let flag = if said || !exact {
+        reported
+    } else {
+        number.and_then(|number| limits.compare(number))
     };
     let remark = match raw(resource, "status") {
         Some("final") | None => None,
@@ -387,18 +391,17 @@ fn blood_pressure(resource: &Value) -> Option<(String, Option<f64>)> {
     Some((format!("{upper}/{lower}"), number))
 }
 
-/// The flag that an interpretation reports: none where it isn't one of the known
-/// codes, no flag where it says normal.
-fn reported_flag(interpretation: &Value) -> Option<Option<Flag>> {
+/// The flag that an interpretation reports; none where it says normal, or what
+/// this file doesn't know.
+fn reported_flag(interpretation: &Value) -> Option<Flag> {
     let known = |code: &str| {
         Some(match code {
-            "L" => Some(Flag::Low),
-            "H" => Some(Flag::High),
-            "LL" | "LU" => Some(Flag::CriticalLow),
-            "HH" | "HU" => Some(Flag::CriticalHigh),
-            "A" | "ABN" | "POS" | "DET" | "R" => Some(Flag::Abnormal),
-            "AA" => Some(Flag::Critical),
-            "N" | "NEG" | "ND" | "S" | "I" | "IND" => None,
+            "L" => Flag::Low,
+            "H" => Flag::High,
+            "LL" | "LU" => Flag::CriticalLow,
+            "HH" | "HU" => Flag::CriticalHigh,
+            "A" | "ABN" | "POS" | "DET" | "R" => Flag::Abnormal,
+            "AA" => Flag::Critical,
             _ => return None,
         })
     };
@@ -519,7 +522,7 @@ fn trend(newest_first: &[Sample], limits: &Limits) -> (Vec<[f32; 2]>, Option<[f3
         .step_by(step)
         .map(|(x, y)| [((x - first) / (last - first)) as f32, scale(*y)])
         .collect();
-    if (dated.len() - 1) % step != 0
+    if !(dated.len() - 1).is_multiple_of(step)
         && let Some((x, y)) = dated.last()
     {
         spark.push([((x - first) / (last - first)) as f32, scale(*y)]);

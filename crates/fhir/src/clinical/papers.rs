@@ -96,9 +96,7 @@ pub fn tables(desk: &Desk<'_>, index: &Index<'_>) -> Vec<Option<Table>> {
         .of("DiagnosticReport")
         .filter(|item| !told.contains(&item.record.record_type));
     let reports = reports.map(|item| grouped(report(item, index)));
-    let answers = desk
-        .of("QuestionnaireResponse")
-        .map(|item| answers(item, index));
+    let answers = desk.of("QuestionnaireResponse").map(answers);
     let files = desk.papers.iter().map(|(record, origin)| {
         let mut draft = Draft {
             title: paper_title(record),
@@ -193,9 +191,9 @@ fn note(item: &Item<'_>, index: &Index<'_>) -> Draft {
     draft
 }
 
-fn answers(item: &Item<'_>, index: &Index<'_>) -> Draft {
+fn answers(item: &Item<'_>) -> Draft {
     let mut said = Vec::new();
-    collect_answers(item.resource, index, 0, &mut said);
+    collect_answers(item.resource, 0, &mut said);
     let title = item
         .resource
         .get("_questionnaire")
@@ -215,7 +213,7 @@ fn answers(item: &Item<'_>, index: &Index<'_>) -> Draft {
     draft
 }
 
-fn collect_answers(node: &Value, index: &Index<'_>, depth: usize, said: &mut Vec<String>) {
+fn collect_answers(node: &Value, depth: usize, said: &mut Vec<String>) {
     if depth > 8 || said.len() > 400 {
         return;
     }
@@ -251,9 +249,9 @@ fn collect_answers(node: &Value, index: &Index<'_>, depth: usize, said: &mut Vec
             said.push(format!("{question}: {answer}"));
         }
         for answer in list(item, "answer") {
-            collect_answers(answer, index, depth + 1, said);
+            collect_answers(answer, depth + 1, said);
         }
-        collect_answers(item, index, depth + 1, said);
+        collect_answers(item, depth + 1, said);
     }
 }
 

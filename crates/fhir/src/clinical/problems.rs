@@ -1,6 +1,8 @@
 //! What is wrong and what is dangerous: conditions, allergies, flags, adverse
 //! events, and assessments of risk.
 
+use serde_json::Value;
+
 use super::Desk;
 use super::document::{Table, Width};
 use super::read::{self, Index, Item, concept_at, concepts_at, list, status_at};
@@ -24,18 +26,12 @@ pub fn standing(item: &Item<'_>) -> Standing {
     if read::code_at(resource, "verificationStatus") == Some("refuted") {
         return Standing::Refuted;
     }
+    let over = read::when_text(resource, "abatement").is_some()
+        || resource.get("abatementBoolean").and_then(Value::as_bool) == Some(true);
     match read::code_at(resource, "clinicalStatus") {
         Some("inactive" | "remission" | "resolved") => Standing::Past,
-        Some(_) => Standing::Active,
-        None if read::when_text(resource, "abatement").is_some()
-            || resource
-                .get("abatementBoolean")
-                .and_then(serde_json::Value::as_bool)
-                == Some(true) =>
-        {
-            Standing::Past
-        }
-        None => Standing::Active,
+        None if over => Standing::Past,
+        _ => Standing::Active,
     }
 }
 
@@ -89,7 +85,7 @@ pub fn condition(item: &Item<'_>, index: &Index<'_>) -> Draft {
                 resource
                     .get("asserter")
                     .or_else(|| resource.get("recorder"))
-                    .unwrap_or(&serde_json::Value::Null),
+                    .unwrap_or(&Value::Null),
             )
             .map(|by| format!("By {by}")),
         read::notes(resource),
@@ -97,7 +93,7 @@ pub fn condition(item: &Item<'_>, index: &Index<'_>) -> Draft {
     let mut draft = Draft {
         key: format!(
             "{}|{:?}",
-            read::concept_key(resource.get("code").unwrap_or(&serde_json::Value::Null))
+            read::concept_key(resource.get("code").unwrap_or(&Value::Null))
                 .unwrap_or_else(|| title.to_lowercase()),
             standing(item)
         ),

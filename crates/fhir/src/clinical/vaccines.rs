@@ -78,8 +78,7 @@ fn immunization(item: &Item<'_>, index: &Index<'_>, given: bool) -> Draft {
     });
     let lot = read::string(resource, "lotNumber").map(|lot| format!("lot {lot}"));
     let by = list(resource, "performer")
-        .filter_map(|performer| index.name(resource, performer.get("actor")?))
-        .next()
+        .find_map(|performer| index.name(resource, performer.get("actor")?))
         .or_else(|| index.name(resource, resource.get("location")?));
     let reactions = list(resource, "reaction").filter_map(|reaction| {
         reaction

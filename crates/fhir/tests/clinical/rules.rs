@@ -405,3 +405,34 @@ fn hostile_shapes_are_read_without_harm() {
     assert!(json.len() < 20_000, "{}", json.len());
     assert!(!json.contains('\u{202e}') && !json.contains("\\u0000"));
 }
+
+#[test]
+fn an_implant_is_an_alert_and_a_meter_is_not() {
+    let device = |name: &str, status: &str| json!({"resourceType": "Device", "status": status, "type": {"text": name}});
+    let document = document(&[
+        device(
+            "Implantable defibrillator, device (physical object)",
+            "active",
+        ),
+        device("Cardiac pacemaker", "inactive"),
+        device("Blood glucose meter", "active"),
+    ]);
+    let alerts: Vec<_> = document
+        .front
+        .alerts
+        .lines
+        .iter()
+        .map(|line| line.title.as_str())
+        .collect();
+    assert_eq!(alerts, ["Implantable defibrillator, device"]);
+}
+
+#[test]
+fn past_medicines_alone_are_not_told_as_none() {
+    let document = document(&[json!({
+        "resourceType": "MedicationRequest", "status": "stopped", "intent": "order",
+        "medicationCodeableConcept": {"text": "Amoxicillin"},
+    })]);
+    let empty = document.front.medicines.empty.unwrap();
+    assert!(empty.starts_with("No current medicines"), "{empty}");
+}

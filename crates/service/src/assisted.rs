@@ -9,12 +9,18 @@
 mod cache;
 mod files;
 mod records;
+mod sharing;
 mod transport;
+mod visits;
 
 pub use cache::Cache;
 pub use files::{FileContent, FileUpload, NewFile};
 pub use records::{Content, Page, RecordQuery, RecordView, Report, Summary, Upload};
+pub use sharing::{AskedTerms, OpenShare, Recipient};
 pub use transport::InProcess;
+pub use visits::{
+    SharedDocument, SharedRecords, download_bundle, download_document, open_shared, visitor,
+};
 
 use chacha20::ChaCha20Rng;
 use chartkey_domain::ids::{AccountId, PatientId};

@@ -3,11 +3,9 @@
 //! who covers what; it cannot open the keyring it stores.
 
 use chartkey_domain::grants::{EndReason, GrantStatus, NewTerms};
-use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId};
+use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId, RequestId};
 use chartkey_domain::policy::{self, Action, Permit, Refusal, Target};
-use chartkey_domain::records::RecordTypes;
 use chartkey_domain::trail::{NewEntry, TrailAction};
-use chartkey_fhir::{Kinds, RecordType};
 use chartkey_store::grants::{self, GrantRow, GrantSeals};
 use chartkey_store::patients::{self, PatientRow};
 use chartkey_store::{Reader, StoreError, Tx, accounts, batches, records};
@@ -16,8 +14,9 @@ use chartkey_vault::protocol::{GrantChange, SealedGrant, WriteOutcome};
 use chartkey_vault::statement::{GrantTerms, HolderKind, PatientSays, holder_hash};
 use jiff::Timestamp;
 
+use crate::idempotency::Once;
 use crate::patients::{append_statement, current_epoch, facts, grant_facts, moved, permit};
-use crate::{Caller, Failure, NounError, Service, trail};
+use crate::{Caller, Failure, NounError, Service, requests, trail};
 
 /// Errors of this noun.
 pub use chartkey_domain::grants::GrantError;
@@ -49,6 +48,21 @@ pub async fn create_grant(
     caller: &Caller,
     sealed: SealedGrant,
 ) -> Result<(GrantRow, WriteOutcome), GrantFailure> {
+    create_grant_for(service, caller, sealed, None, None).await
+}
+
+/// [`create_grant`] as the answer to a request, or once.
+///
+/// # Errors
+/// The policy's; a conflict where the state moved on; a request that is not
+/// the holder's, or was answered.
+pub async fn create_grant_for(
+    service: &Service,
+    caller: &Caller,
+    sealed: SealedGrant,
+    request: Option<RequestId>,
+    once: Option<Once>,
+) -> Result<(GrantRow, WriteOutcome), GrantFailure> {
     let now = service.now();
     let mut rng = service.rng();
     let asking = caller.clone();
@@ -59,6 +73,12 @@ pub async fn create_grant(
             let (row, permit) =
                 permit::<GrantError>(tx, &asking, Action::CreateGrant, patient, now)?;
             let grant = take_grant(tx, &row, &permit, &sealed, HolderKind::Account, now)?;
+            if let Some(request) = request {
+                answer(tx, &asking, request, &grant, now, &mut rng)?;
+            }
+            if let Some(once) = once {
+                once.keep(tx, 201, vec![grant.id.0], now)?;
+            }
             let entry = NewEntry::under(TrailAction::GrantCreate, now, &permit)
                 .grant(grant.id)
                 .types(
@@ -80,6 +100,41 @@ pub async fn create_grant(
             ))
         })
         .await
+}
+
+/// Notes that a grant answers a request of its holder's.
+fn answer(
+    tx: &mut Tx,
+    caller: &Caller,
+    request: RequestId,
+    grant: &GrantRow,
+    now: Timestamp,
+    rng: &mut (impl rand_core::CryptoRng + ?Sized),
+) -> Result<(), GrantFailure> {
+    let (row, permit) =
+        requests::permit_answer(tx, caller, request, now).map_err(|f| f.map(closed))?;
+    let asked = requests::asked_terms(&row, now);
+    let given = NewTerms {
+        types: grant.types.iter().copied().collect(),
+        kinds: grant.kinds,
+        records: None,
+        write_types: grant.write_types.iter().copied().collect(),
+        valid_from: grant.valid_from,
+        expires_at: grant.expires_at,
+        may_download: grant.may_download,
+        may_reshare: grant.may_reshare,
+    };
+    let fits = chartkey_domain::requests::is_within(&given, &asked);
+    if Some(row.asker) != grant.holder || row.patient != grant.patient || !fits {
+        return Err(VaultError::Input("not what the request asks for").into());
+    }
+    requests::take_answer(tx, caller, &row, &permit, Some(grant.id), now, rng)
+        .map_err(|f| f.map(closed))
+}
+
+/// A request that has its answer has its grant.
+const fn closed(_: requests::RequestError) -> GrantError {
+    GrantError::Ended
 }
 
 /// Checks a sealed grant against its signed terms and the state it was made
@@ -296,7 +351,11 @@ pub async fn end_grant(
             }
             // What is past its time has expired, whether a job has said so or not.
             let over = row.expires_at <= now;
-            let reason = if over { EndReason::Expired } else { EndReason::Revoked };
+            let reason = if over {
+                EndReason::Expired
+            } else {
+                EndReason::Revoked
+            };
             let first = grants::end(tx, grant, reason.as_str(), now)?;
             if first && !over {
                 crate::shares::queue_ended(tx, &this, &row, now, &mut rng)?;
@@ -433,6 +492,34 @@ pub async fn list_permissions(
         .await
 }
 
+/// One grant to an account, for whoever manages the record or holds it.
+///
+/// # Errors
+/// 404 for everybody else.
+pub async fn find_permission(
+    service: &Service,
+    caller: &Caller,
+    id: GrantId,
+) -> Result<Permission, GrantFailure> {
+    let now = service.now();
+    let asking = caller.clone();
+    service
+        .store()
+        .read("grant.list", move |db| {
+            let account = asking.account()?.id;
+            let unknown = || Refusal::Unknown(policy::Noun::Grant);
+            let row = grants::lookup(db, id)?
+                .filter(|g| g.holder.is_some())
+                .ok_or_else(unknown)?;
+            let manages = patients::list_managers(db, row.patient)?.contains(&account);
+            if !manages && row.holder != Some(account) {
+                return Err(unknown().into());
+            }
+            Ok(permission(db, row, now)?)
+        })
+        .await
+}
+
 fn permission(db: &mut Reader, row: GrantRow, now: Timestamp) -> Result<Permission, StoreError> {
     let about = grant_facts(db, &row)?;
     let holder_name = match row.holder {
@@ -472,20 +559,4 @@ pub async fn sweep_expired(service: &Service) -> Result<usize, GrantFailure> {
             Ok(due.len())
         })
         .await
-}
-
-/// Types and kinds of single records, for terms that name them.
-pub(crate) fn reach_of(
-    db: &mut Reader,
-    ids: &[RecordId],
-) -> Result<(Vec<RecordType>, Kinds), StoreError> {
-    let mut types = RecordTypes::EMPTY;
-    let mut kinds = Kinds::EMPTY;
-    for id in ids {
-        if let Some(record) = records::lookup(db, *id)? {
-            types = types.union(RecordTypes::of(record.compartment.record_type));
-            kinds = kinds.union(record.compartment.kinds);
-        }
-    }
-    Ok((types.iter().collect(), kinds))
 }

@@ -35,7 +35,9 @@ use crate::patients::{append_statement, grant_facts, permit};
 use crate::protect::Column;
 use crate::{Caller, Failure, NounError, Service, limits, trail};
 
-pub(crate) use letters::{ask_sender, queue_ended, queue_to_managers};
+pub(crate) use letters::{
+    account_name, ask_sender, patient_birth_date, patient_name, queue_ended, queue_to_managers,
+};
 pub use sweep::sweep;
 
 /// Errors of this noun.

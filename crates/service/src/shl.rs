@@ -2,7 +2,6 @@
 //! link. Encrypted files that a manager's client made with the link's key;
 //! the server can open none. Inactive for whatever reason is unknown here.
 
-use chartkey_domain::grants::EndReason;
 use chartkey_domain::policy::{Action, LinkProof, Permit};
 use chartkey_domain::shares::{ShareError, reader_name};
 use chartkey_domain::trail::{Detail, NewEntry, TrailAction};
@@ -135,6 +134,7 @@ fn visitor(origin: &Origin, token: &str, recipient: &str) -> Visitor {
         origin: origin.clone(),
         token: token.to_owned(),
         proof: Proof::None,
+        view: None,
         passcode: None,
         said: reader_name(recipient),
     }
@@ -206,9 +206,7 @@ pub async fn find_file(
             let link = rows::lookup(tx, grant)?.ok_or(ShareError::Unknown)?;
             let mut found = complete(tx, link)?.ok_or(ShareError::Unknown)?;
             // The last access that a link allows fetches its files to the end.
-            if found.facts.ended == Some(EndReason::UsedUp) && found.grant.ended_at.is_none() {
-                found.facts.ended = None;
-            }
+            found.go_on();
             let permit = check(&found, Action::OpenShlFile, now)?;
             let file = rows::lookup_file(tx, grant, record_type)?.ok_or(ShareError::Unknown)?;
             let mut entry = entry(&found, &permit, now).detail("part", Detail::Word("file"));

@@ -356,8 +356,20 @@ pub fn is_stale(
 /// A patient's name, protected.
 pub fn lookup_name(db: &mut Reader, id: PatientId) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(db
-        .query_opt("SELECT name_p FROM patients WHERE id = ?1", params![id], |row| {
-            row.get::<Option<Vec<u8>>>(0)
-        })?
+        .query_opt(
+            "SELECT name_p FROM patients WHERE id = ?1",
+            params![id],
+            |row| row.get::<Option<Vec<u8>>>(0),
+        )?
         .flatten())
+}
+
+/// A patient's day of birth, protected.
+pub fn lookup_birth_date(db: &mut Reader, id: PatientId) -> Result<Option<Vec<u8>>, StoreError> {
+    let found = db.query_opt(
+        "SELECT birth_date_p FROM patients WHERE id = ?1",
+        params![id],
+        |row| row.get::<Option<Vec<u8>>>(0),
+    )?;
+    Ok(found.flatten())
 }

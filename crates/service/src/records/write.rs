@@ -13,7 +13,7 @@ use chartkey_store::batches::{self, BatchRow, EnvelopeRow};
 use chartkey_store::grants::{self, GrantRow};
 use chartkey_store::patients::{self, PatientRow};
 use chartkey_store::records::{self, RecordRow, VersionRow};
-use chartkey_store::{StoreError, Tx};
+use chartkey_store::{StoreError, Tx, shares};
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{
     Envelope, NewSealedRecord, RecipientKind, SealedBatch, SealedMove, SealedWrite, WriteOutcome,
@@ -44,6 +44,9 @@ pub async fn create_records(
             let patient = PatientId(write.patient);
             let (row, permit) = permit(tx, &asking, Action::CreateRecord, patient, now)?;
             let taken = take_write(tx, &row, &permit, &write, now)?;
+            for record_type in taken.types.iter() {
+                shares::mark_files_stale(tx, patient, record_type)?;
+            }
             let action = if taken.created > 0 {
                 TrailAction::RecordCreate
             } else {
@@ -383,6 +386,7 @@ pub async fn delete_record(
                 return Err(RecordError::VersionMismatch.into());
             }
             let blobs = records::delete(tx, row.patient, record, now)?;
+            shares::withdraw_files(tx, row.patient, row.compartment.record_type)?;
             let entry = NewEntry::under(TrailAction::RecordDelete, now, &permit)
                 .version(version.version, version.sealed_hash)
                 .types(RecordTypes::of(row.compartment.record_type));
@@ -422,6 +426,10 @@ pub async fn move_record(
             let (old, current) =
                 records::lookup_version(tx, &permit, None)?.ok_or(RecordError::Unknown)?;
             let hash = take_move(tx, &row, &permit, &old, &sealed, now)?;
+            shares::withdraw_files(tx, row.id, old.compartment.record_type)?;
+            if let Some(batch) = sealed.batches.first() {
+                shares::mark_files_stale(tx, row.id, batch.compartment.record_type)?;
+            }
             let entry = NewEntry::under(TrailAction::RecordMove, now, &permit)
                 .version(old.version, hash)
                 .previous_hash(current.sealed_hash);

@@ -81,6 +81,36 @@ pub(crate) fn patient_name(
     Ok(name.map(|name| name.to_string()))
 }
 
+/// A patient's day of birth as the server knows it.
+pub(crate) fn patient_birth_date(
+    db: &mut Reader,
+    service: &Service,
+    patient: PatientId,
+) -> Result<Option<String>, ShareFailure> {
+    let protected = patients::lookup_birth_date(db, patient)?;
+    let date = service.protect().open_optional(
+        columns::PATIENT_BIRTH_DATE,
+        patient.0,
+        protected.as_deref(),
+    )?;
+    Ok(date.map(|date| date.to_string()))
+}
+
+/// An account's name.
+pub(crate) fn account_name(
+    db: &mut Reader,
+    service: &Service,
+    account: AccountId,
+) -> Result<Option<String>, ShareFailure> {
+    let Some(row) = accounts::lookup(db, account)? else {
+        return Ok(None);
+    };
+    let name = service
+        .protect()
+        .open_text(columns::ACCOUNT_NAME, account.0, &row.name_p)?;
+    Ok(Some(name.to_string()))
+}
+
 /// An account's address.
 fn address(service: &Service, row: &AccountRow) -> Option<Zeroizing<String>> {
     service

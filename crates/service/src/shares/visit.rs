@@ -7,7 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chartkey_domain::grants::{GrantFacts, Purpose};
+use chartkey_domain::grants::{EndReason, GrantFacts, Purpose};
 use chartkey_domain::ids::{BlobId, PatientId, RecordId};
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, LinkFacts, LinkProof, PatientFacts, Permit, Refusal};
@@ -75,6 +75,9 @@ pub struct Visitor {
     pub token: String,
     /// What they show.
     pub proof: Proof,
+    /// The secret of a visit that they began with their key: what they do
+    /// belongs to it.
+    pub view: Option<String>,
     /// The passcode, where they know one.
     pub passcode: Option<Zeroizing<String>>,
     /// Who they say they are.
@@ -195,6 +198,15 @@ impl Found {
     }
 }
 
+impl Found {
+    /// The last access that a link allows goes on until its visit is over.
+    pub(crate) fn go_on(&mut self) {
+        if self.facts.ended == Some(EndReason::UsedUp) && self.grant.ended_at.is_none() {
+            self.facts.ended = None;
+        }
+    }
+}
+
 /// Finds the link of a well-formed token, or says that there is none and
 /// counts that somebody was turned away.
 pub(crate) async fn arrive(
@@ -263,13 +275,17 @@ pub async fn find_share_status(
 async fn admit(
     service: &Service,
     visitor: &Visitor,
-    found: &Found,
+    found: &mut Found,
     action: Action,
 ) -> Result<(), VisitFailure> {
     let now = service.now();
     check_proof(service, visitor, found).await?;
+    let within = begun(service, found, visitor.view.as_deref()).await?;
+    if within {
+        found.go_on();
+    }
     found.permit(visitor.proof.kind(), action, now)?;
-    if matches!(visitor.proof, Proof::View(_)) {
+    if within || matches!(visitor.proof, Proof::View(_)) {
         return Ok(());
     }
     let given = visitor.passcode.as_ref().map(|p| p.as_str());
@@ -312,18 +328,7 @@ async fn check_proof(
             let hash = service.protect().proof_hash(PROOF, found.grant.id.0, auth);
             bool::from(hash.ct_eq(&found.link.auth_hash))
         }
-        Proof::View(view) => match secrets::token_hash(service, VIEW, view) {
-            None => false,
-            Some(hash) => {
-                let grant = found.grant.id;
-                service
-                    .store()
-                    .read("share.view", move |db| {
-                        rows::has_view(db, &hash, grant, now)
-                    })
-                    .await?
-            }
-        },
+        Proof::View(view) => begun(service, found, Some(view)).await?,
     };
     if holds {
         return Ok(());
@@ -337,6 +342,21 @@ async fn check_proof(
         .await
         .map_err(VisitFailure::Other)?;
     Err(ShareError::Key.into())
+}
+
+/// Whether a secret names a visit to this link that lasts.
+async fn begun(service: &Service, found: &Found, view: Option<&str>) -> Result<bool, StoreError> {
+    let now = service.now();
+    let Some(hash) = view.and_then(|view| secrets::token_hash(service, VIEW, view)) else {
+        return Ok(false);
+    };
+    let grant = found.grant.id;
+    service
+        .store()
+        .read("share.view", move |db| {
+            rows::has_view(db, &hash, grant, now)
+        })
+        .await
 }
 
 /// A visit that was begun: what opens the link, and the secret that names it.
@@ -362,8 +382,8 @@ pub async fn open_share(
     visitor: &Visitor,
     query: SealedQuery,
 ) -> Result<Opened, VisitFailure> {
-    let found = arrive(service, &visitor.origin, &visitor.token).await?;
-    admit(service, visitor, &found, Action::OpenShare).await?;
+    let mut found = arrive(service, &visitor.origin, &visitor.token).await?;
+    admit(service, visitor, &mut found, Action::OpenShare).await?;
     let kind = visitor.proof.kind();
     let now = service.now();
     let permit = found.permit(kind, Action::OpenShare, now)?;
@@ -505,8 +525,8 @@ pub async fn list_shared(
     visitor: &Visitor,
     query: SealedQuery,
 ) -> Result<SealedPage, VisitFailure> {
-    let found = arrive(service, &visitor.origin, &visitor.token).await?;
-    admit(service, visitor, &found, Action::OpenShare).await?;
+    let mut found = arrive(service, &visitor.origin, &visitor.token).await?;
+    admit(service, visitor, &mut found, Action::OpenShare).await?;
     let now = service.now();
     let permit = found.permit(visitor.proof.kind(), Action::OpenShare, now)?;
     let page = service
@@ -562,8 +582,8 @@ pub async fn find_shared_blob(
     visitor: &Visitor,
     record: RecordId,
 ) -> Result<(BlobId, u64), VisitFailure> {
-    let found = arrive(service, &visitor.origin, &visitor.token).await?;
-    admit(service, visitor, &found, Action::OpenShare).await?;
+    let mut found = arrive(service, &visitor.origin, &visitor.token).await?;
+    admit(service, visitor, &mut found, Action::OpenShare).await?;
     let now = service.now();
     let who = policy::Caller::Link(LinkFacts {
         grant: found.facts.clone(),
@@ -629,8 +649,8 @@ pub async fn count_download(
     visitor: &Visitor,
     what: Download,
 ) -> Result<u64, VisitFailure> {
-    let found = arrive(service, &visitor.origin, &visitor.token).await?;
-    admit(service, visitor, &found, Action::DownloadShare).await?;
+    let mut found = arrive(service, &visitor.origin, &visitor.token).await?;
+    admit(service, visitor, &mut found, Action::DownloadShare).await?;
     note_download(service, visitor, what).await
 }
 
@@ -646,11 +666,20 @@ pub(crate) async fn note_download(
     service
         .store()
         .write("share.download", move |tx| {
-            let found = find(tx, &visitor.token)?.ok_or(ShareError::Unknown)?;
+            let mut found = find(tx, &visitor.token)?.ok_or(ShareError::Unknown)?;
             let kind = visitor.proof.kind();
-            let permit = found.permit(kind, Action::DownloadShare, now)?;
             let id = found.grant.id;
-            if kind != LinkProof::View && found.link.max_accesses.is_some() {
+            let view = visitor.view.as_deref();
+            let within = match view.and_then(|view| secrets::token_hash(&this, VIEW, view)) {
+                Some(hash) => rows::has_view(tx, &hash, id, now)?,
+                None => false,
+            };
+            if within {
+                found.go_on();
+            }
+            let permit = found.permit(kind, Action::DownloadShare, now)?;
+            let outside = kind != LinkProof::View && !within;
+            if outside && found.link.max_accesses.is_some() {
                 let (_, hash) = secrets::new_token(&this, VIEW, &mut rng);
                 note_visit(tx, &this, &found, &visitor, hash, now, now, &mut rng)?;
             }
@@ -676,8 +705,8 @@ pub(crate) async fn read_for_download(
     visitor: &Visitor,
     query: SealedQuery,
 ) -> Result<Opened, VisitFailure> {
-    let found = arrive(service, &visitor.origin, &visitor.token).await?;
-    admit(service, visitor, &found, Action::DownloadShare).await?;
+    let mut found = arrive(service, &visitor.origin, &visitor.token).await?;
+    admit(service, visitor, &mut found, Action::DownloadShare).await?;
     let now = service.now();
     let permit = found.permit(visitor.proof.kind(), Action::DownloadShare, now)?;
     let (opened, patient_name) = read_opened(service, &found, &permit, query).await?;

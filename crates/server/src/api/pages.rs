@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::App;
+use crate::config::Group;
 
 /// The policy of these pages: their own script and style, our own API.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -17,11 +18,16 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const STYLE: &str = include_str!("../../assets/page.css");
 
 /// Pages that exist everywhere.
-pub fn routes(_app: &App) -> Router<App> {
-    Router::new()
+pub fn routes(app: &App) -> Router<App> {
+    let router = Router::new()
         .route("/api/docs", get(docs))
         .route("/api/docs/docs.js", get(docs_script))
-        .route("/api/docs/page.css", get(style))
+        .route("/api/docs/page.css", get(style));
+    // The app brings a page of its own.
+    if app.config().groups.has(Group::Web) && crate::web::is_embedded() {
+        return router;
+    }
+    router
         .route("/verify-email", get(verify_email))
         .route("/verify-email/verify-email.js", get(verify_email_script))
 }

@@ -1,0 +1,73 @@
+//! Lists the built web app, so that the server carries it inside. Where it was
+//! not built, the list is empty and the server serves its plain pages only.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let dist = here.join("../../web/dist");
+    // Watching a folder that is not there would rebuild the crate every time.
+    let watched = if dist.is_dir() || fs::create_dir_all(&dist).is_ok() {
+        "../../web/dist"
+    } else {
+        "build.rs"
+    };
+    let mut files = Vec::new();
+    walk(&dist, &mut files)?;
+    files.sort();
+    let mut table = String::from("&[\n");
+    for path in files.iter().filter(|path| !is_encoded(path)) {
+        let Ok(name) = path.strip_prefix(&dist) else {
+            continue;
+        };
+        let name = name.to_string_lossy().replace('\\', "/");
+        let full = path.canonicalize()?;
+        let beside = |suffix: &str| {
+            let other = PathBuf::from(format!("{}.{suffix}", full.display()));
+            if other.is_file() {
+                format!("Some(include_bytes!({:?}))", other.display().to_string())
+            } else {
+                "None".to_owned()
+            }
+        };
+        let plain = full.display().to_string();
+        writeln!(
+            table,
+            "    Asset {{ path: {name:?}, plain: include_bytes!({plain:?}), brotli: {}, gzip: {} }},",
+            beside("br"),
+            beside("gz")
+        )
+        .map_err(io::Error::other)?;
+    }
+    table.push(']');
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    fs::write(out.join("web_assets.rs"), table)?;
+    #[expect(clippy::print_stdout, reason = "this is how cargo is told")]
+    {
+        println!("cargo:rerun-if-changed={watched}");
+        println!("cargo:rerun-if-changed=build.rs");
+    }
+    Ok(())
+}
+
+fn is_encoded(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|suffix| suffix == "br" || suffix == "gz")
+}
+
+fn walk(folder: &Path, into: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(&path, into)?;
+        } else {
+            into.push(path);
+        }
+    }
+    Ok(())
+}

@@ -58,7 +58,7 @@ soak: deps web ## The tests that take hours (those marked #[ignore])
 	$(PHASE) "soak" scripts/with-postgres cargo nextest run $(LOCKED) --release --workspace --profile soak --run-ignored only
 
 .PHONY: bench
-bench: ## Measure (the [[bench]] targets)
+bench: rust ## Measure (the [[bench]] targets)
 	$(PHASE) "benches" scripts/with-postgres cargo bench $(LOCKED) --workspace --bench '*'
 
 .PHONY: fuzz-short

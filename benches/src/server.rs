@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use chartkey_store::{Place, Store, StoreConfig, StoreError, Tx};
+use chartkey_store::{Place, Store, StoreConfig, Tx};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

@@ -251,7 +251,9 @@ fn run_demo(config_dir: &PathBuf, args: Demo) -> Result<(), Failed> {
         },
     )?;
     if !config.is_development() {
-        return Err(Failed("the demo runs in development only: unset CHARTKEY_ENV".to_owned()));
+        return Err(Failed(
+            "the demo runs in development only: unset CHARTKEY_ENV".to_owned(),
+        ));
     }
     process::forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -325,8 +327,12 @@ fn create_admin(
 
 fn verify_audit(config_dir: &PathBuf, data: Data) -> Result<(), Failed> {
     let config = for_data(config_dir, data)?;
-    if matches!(config.database, crate::config::Database::Sqlite) && !config.sqlite_path().exists() {
-        return Err(Failed(format!("{} is missing", config.sqlite_path().display())));
+    if matches!(config.database, crate::config::Database::Sqlite) && !config.sqlite_path().exists()
+    {
+        return Err(Failed(format!(
+            "{} is missing",
+            config.sqlite_path().display()
+        )));
     }
     block_on(async move {
         let app = wiring::start(config).await?;
@@ -348,7 +354,10 @@ fn ask_health(listen: SocketAddr) -> Result<(), Failed> {
     let mut stream = TcpStream::connect_timeout(&listen, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /readyz HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.take(64 << 10).read_to_string(&mut answer)?;
     match answer.split_whitespace().nth(1) {

@@ -98,7 +98,9 @@ impl Api {
             }
             None => Body::empty(),
         };
-        let mut request = request.body(body).map_err(|_| DemoError::Answer("an address"))?;
+        let mut request = request
+            .body(body)
+            .map_err(|_| DemoError::Answer("an address"))?;
         let peer = SocketAddr::from(([127, 0, 0, 1], 0));
         request.extensions_mut().insert(ConnectInfo(peer));
         let response = match self.router.clone().oneshot(request).await {
@@ -116,17 +118,31 @@ impl Api {
         if status.is_success() {
             return Ok(answer);
         }
-        let code = answer.get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Err(DemoError::Call { call, status: status.as_u16(), code })
+        let code = answer
+            .get("code")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        Err(DemoError::Call {
+            call,
+            status: status.as_u16(),
+            code,
+        })
     }
 
     async fn get(&self, path: &str, token: Option<&str>) -> Result<Value, DemoError> {
         self.send(Method::GET, path, token, None).await
     }
 
-    async fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Result<Value, DemoError> {
+    async fn post(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        body: &Value,
+    ) -> Result<Value, DemoError> {
         let bytes = body.to_string().into_bytes();
-        self.send(Method::POST, path, token, Some(("application/json", bytes))).await
+        self.send(Method::POST, path, token, Some(("application/json", bytes)))
+            .await
     }
 
     /// An access token, or nothing where nobody has registered yet.
@@ -146,12 +162,21 @@ impl Api {
             .as_array()
             .into_iter()
             .flatten()
-            .filter(|mail| mail.get("to").and_then(Value::as_str).is_some_and(|to| to.contains(person.email)))
+            .filter(|mail| {
+                mail.get("to")
+                    .and_then(Value::as_str)
+                    .is_some_and(|to| to.contains(person.email))
+            })
             .filter_map(|mail| mail.get("text")?.as_str()?.split("#token=").nth(1))
-            .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>())
+            .map(|rest| {
+                rest.chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
+                    .collect::<String>()
+            })
             .next()
             .ok_or(DemoError::Answer("a mail to verify the address by"))?;
-        self.post("/api/auth/verify-email", None, &json!({"token": token})).await?;
+        self.post("/api/auth/verify-email", None, &json!({"token": token}))
+            .await?;
         Ok(())
     }
 }
@@ -192,9 +217,14 @@ pub async fn prepare<F: Future<Output = ()>>(
         "expiresInDays": 7,
         "sendEmail": "link"
     });
-    let made = api.post("/api/records/share", Some(&patient), &share).await?;
+    let made = api
+        .post("/api/records/share", Some(&patient), &share)
+        .await?;
     deliver().await;
-    Ok(Invitation { share_url: text(&made, "url")?, records })
+    Ok(Invitation {
+        share_url: text(&made, "url")?,
+        records,
+    })
 }
 
 async fn register_all<F: Future<Output = ()>>(
@@ -218,14 +248,27 @@ async fn register_all<F: Future<Output = ()>>(
     deliver().await;
     api.verify(&PATIENT).await?;
     api.verify(&PROVIDER).await?;
-    let admin = api.sign_in(&ADMIN).await?.ok_or(DemoError::Answer("an administrator"))?;
+    let admin = api
+        .sign_in(&ADMIN)
+        .await?
+        .ok_or(DemoError::Answer("an administrator"))?;
     let path = format!("/api/admin/providers/{provider}/verification");
-    api.post(&path, Some(&admin), &json!({"decision": "approve"})).await?;
-    let patient = api.sign_in(&PATIENT).await?.ok_or(DemoError::Answer("a session"))?;
+    api.post(&path, Some(&admin), &json!({"decision": "approve"}))
+        .await?;
+    let patient = api
+        .sign_in(&PATIENT)
+        .await?
+        .ok_or(DemoError::Answer("a session"))?;
     progress("importing a synthetic record of 1,275 resources");
     let bundle = record()?;
     let media = "application/fhir+json";
-    api.send(Method::POST, "/api/records", Some(&patient), Some((media, bundle))).await?;
+    api.send(
+        Method::POST,
+        "/api/records",
+        Some(&patient),
+        Some((media, bundle)),
+    )
+    .await?;
     progress("granting the dietician laboratory results and prescriptions");
     let grant = json!({
         "provider_id": provider,
@@ -234,7 +277,8 @@ async fn register_all<F: Future<Output = ()>>(
         "purpose": "routine_checkup",
         "allow_download": true
     });
-    api.post("/api/sharing/grant", Some(&patient), &grant).await?;
+    api.post("/api/sharing/grant", Some(&patient), &grant)
+        .await?;
     Ok(patient)
 }
 
@@ -267,7 +311,10 @@ pub fn show(invitation: &Invitation, app_url: &str, data: &Path) -> Result<(), D
     let mut out = std::io::stdout().lock();
     let mut print = || -> std::io::Result<()> {
         writeln!(out)?;
-        writeln!(out, "  Chartkey is running with made-up people. Nothing here is real.")?;
+        writeln!(
+            out,
+            "  Chartkey is running with made-up people. Nothing here is real."
+        )?;
         writeln!(out)?;
         writeln!(out, "  App            {app_url}/")?;
         writeln!(out, "  API            {app_url}/api/docs")?;
@@ -275,11 +322,20 @@ pub fn show(invitation: &Invitation, app_url: &str, data: &Path) -> Result<(), D
         writeln!(out, "  A shared link  {}", invitation.share_url)?;
         writeln!(out)?;
         writeln!(out, "  Sign in as     password")?;
-        for (what, who) in [("patient", &PATIENT), ("dietician", &PROVIDER), ("administrator", &ADMIN)] {
+        for (what, who) in [
+            ("patient", &PATIENT),
+            ("dietician", &PROVIDER),
+            ("administrator", &ADMIN),
+        ] {
             writeln!(out, "  {:<30} {:<28} {what}", who.email, who.password)?;
         }
         writeln!(out)?;
-        writeln!(out, "  The patient has {} records. Data lies in {}.", invitation.records, data.display())?;
+        writeln!(
+            out,
+            "  The patient has {} records. Data lies in {}.",
+            invitation.records,
+            data.display()
+        )?;
         writeln!(out, "  Stop with Ctrl-C.")?;
         out.flush()
     };

@@ -91,7 +91,11 @@ pub(super) fn record_id(text: &str) -> Result<RecordId, Problem> {
     text.parse().map_err(|_| Problem::new("record.unknown"))
 }
 
-async fn patient_of(app: &App, caller: &chartkey_service::Caller, named: Option<&str>) -> Result<PatientId, Problem> {
+async fn patient_of(
+    app: &App,
+    caller: &chartkey_service::Caller,
+    named: Option<&str>,
+) -> Result<PatientId, Problem> {
     match named {
         Some(text) => patient_id(text),
         None => Ok(own_patient(app.service(), caller).await?),
@@ -99,8 +103,11 @@ async fn patient_of(app: &App, caller: &chartkey_service::Caller, named: Option<
 }
 
 fn record_type(text: Option<&str>) -> Result<Option<RecordType>, Problem> {
-    text.map(|t| t.parse().map_err(|_| Problem::field("type", "not a record type")))
-        .transpose()
+    text.map(|t| {
+        t.parse()
+            .map_err(|_| Problem::field("type", "not a record type"))
+    })
+    .transpose()
 }
 
 /// A refusal that comes before anything is loaded.
@@ -110,7 +117,10 @@ fn refused(refusal: chartkey_domain::policy::Refusal) -> Problem {
 
 /// How much of an upload is read.
 fn limits(app: &App) -> Limits {
-    Limits { max_bytes: app.config().max_json_mb << 20, ..Limits::default() }
+    Limits {
+        max_bytes: app.config().max_json_mb << 20,
+        ..Limits::default()
+    }
 }
 
 /// The version in `If-Match`.
@@ -173,7 +183,11 @@ async fn create_record(
     let headers = request.headers().clone();
     match read_incoming(&app, request).await? {
         Incoming::File(form) => files::create_file(&app, &caller, patient, form).await,
-        Incoming::Upload { upload, record_type, bytes } => {
+        Incoming::Upload {
+            upload,
+            record_type,
+            bytes,
+        } => {
             let once = once(&app, &caller, &headers, &bytes)?;
             if let Some(replay) = Replay::find::<RecordError>(app.service(), once.as_ref()).await?
                 && let [id] = replay.ids.as_slice()
@@ -183,10 +197,21 @@ async fn create_record(
                 return Ok(created(view));
             }
             let mut assisted = Assisted::open(app.service(), &caller).await?;
-            let report = assisted.upload(patient, upload, record_type, &limits(&app)).await?;
+            let report = assisted
+                .upload(patient, upload, record_type, &limits(&app))
+                .await?;
             if let Some(once) = once {
-                let ids = if report.single { report.written.iter().map(|id| id.0).collect() } else { Vec::new() };
-                once.remember::<RecordError>(app.service(), if report.single { 201 } else { 200 }, ids).await?;
+                let ids = if report.single {
+                    report.written.iter().map(|id| id.0).collect()
+                } else {
+                    Vec::new()
+                };
+                once.remember::<RecordError>(
+                    app.service(),
+                    if report.single { 201 } else { 200 },
+                    ids,
+                )
+                .await?;
             }
             if !report.single {
                 return Ok(Json(ImportView::from(report)).into_response());
@@ -195,21 +220,42 @@ async fn create_record(
                 return Err(Problem::field("body", rejected.reason.clone()));
             }
             let id = report.written.first().or(report.known.first()).copied();
-            let id = id.ok_or_else(|| Problem::field("body", "nothing in it is a record by itself"))?;
+            let id =
+                id.ok_or_else(|| Problem::field("body", "nothing in it is a record by itself"))?;
             let view = assisted.find(id, None).await?;
-            Ok(if report.written.is_empty() { found(view) } else { created(view) })
+            Ok(if report.written.is_empty() {
+                found(view)
+            } else {
+                created(view)
+            })
         }
     }
 }
 
-fn once(app: &App, caller: &chartkey_service::Caller, headers: &HeaderMap, bytes: &[u8]) -> Result<Option<Once>, Problem> {
+fn once(
+    app: &App,
+    caller: &chartkey_service::Caller,
+    headers: &HeaderMap,
+    bytes: &[u8],
+) -> Result<Option<Once>, Problem> {
     let key = idempotency_key(headers)?;
-    Ok(key.map(|key| Once::new(app.service(), &key, "create_record", caller.account_id(), bytes)))
+    Ok(key.map(|key| {
+        Once::new(
+            app.service(),
+            &key,
+            "create_record",
+            caller.account_id(),
+            bytes,
+        )
+    }))
 }
 
 fn created(view: chartkey_service::assisted::RecordView) -> Response {
     let version = view.version;
-    with_etag((StatusCode::CREATED, Json(RecordView::from(view))).into_response(), version)
+    with_etag(
+        (StatusCode::CREATED, Json(RecordView::from(view))).into_response(),
+        version,
+    )
 }
 
 fn found(view: chartkey_service::assisted::RecordView) -> Response {
@@ -380,17 +426,24 @@ async fn update_record(
         let bytes = read_body(request, &app).await?;
         let write: SealedWrite = parse(&bytes)?;
         if write.records.iter().any(|r| r.id != id.0 || r.version < 2) {
-            return Err(Problem::field("records", "new versions of this record alone"));
+            return Err(Problem::field(
+                "records",
+                "new versions of this record alone",
+            ));
         }
         let outcome = records::create_records(app.service(), &caller, write).await?;
         return Ok(sealed(StatusCode::OK, &outcome));
     }
     let version = if_match(request.headers())?;
     match read_incoming(&app, request).await? {
-        Incoming::File(_) => Err(Problem::new("body.media_type").with_detail("A file is uploaded anew.")),
+        Incoming::File(_) => {
+            Err(Problem::new("body.media_type").with_detail("A file is uploaded anew."))
+        }
         Incoming::Upload { upload, .. } => {
             let mut assisted = Assisted::open(app.service(), &caller).await?;
-            Ok(found(assisted.update(id, version, upload, &limits(&app)).await?))
+            Ok(found(
+                assisted.update(id, version, upload, &limits(&app)).await?,
+            ))
         }
     }
 }
@@ -477,7 +530,10 @@ async fn move_record(
     let bytes = read_body(request, &app).await?;
     let message: SealedMove = parse(&bytes)?;
     if message.record != id.0 {
-        return Err(Problem::field("record", "another record than the address names"));
+        return Err(Problem::field(
+            "record",
+            "another record than the address names",
+        ));
     }
     let outcome = records::move_record(app.service(), &caller, message).await?;
     Ok(sealed(StatusCode::OK, &outcome))

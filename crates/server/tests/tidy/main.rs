@@ -51,7 +51,10 @@ fn crates() -> BTreeMap<String, BTreeSet<String>> {
                 dependencies.insert(name.trim().to_owned());
             }
         }
-        found.insert(folder.file_name().unwrap().to_string_lossy().into_owned(), dependencies);
+        found.insert(
+            folder.file_name().unwrap().to_string_lossy().into_owned(),
+            dependencies,
+        );
     }
     found
 }
@@ -66,14 +69,24 @@ fn arrows_point_only_where_the_house_lets_them() {
         ("store", &["domain", "crypto", "fhir"]),
         ("outside", &["domain", "fhir"]),
         ("service", &["domain", "vault", "crypto", "fhir", "store"]),
-        ("server", &["service", "store", "outside", "domain", "vault", "crypto", "fhir"]),
+        (
+            "server",
+            &[
+                "service", "store", "outside", "domain", "vault", "crypto", "fhir",
+            ],
+        ),
         ("wasm", &["vault", "crypto", "fhir"]),
     ]);
     for (name, dependencies) in crates() {
-        let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} has no arrows here"));
+        let allowed = allowed
+            .get(name.as_str())
+            .unwrap_or_else(|| panic!("{name} has no arrows here"));
         for dependency in &dependencies {
             if let Some(inside) = dependency.strip_prefix("chartkey-") {
-                assert!(allowed.contains(&inside), "{name} must not depend on {inside}");
+                assert!(
+                    allowed.contains(&inside),
+                    "{name} must not depend on {inside}"
+                );
             }
         }
     }
@@ -103,7 +116,15 @@ fn each_door_to_the_world_is_named_by_one_crate() {
 
 #[test]
 fn leaves_do_no_input_or_output() {
-    let forbidden = ["std::fs", "std::net", "std::process", "std::env::var", "tokio::", "SystemTime::now", "Instant::now"];
+    let forbidden = [
+        "std::fs",
+        "std::net",
+        "std::process",
+        "std::env::var",
+        "tokio::",
+        "SystemTime::now",
+        "Instant::now",
+    ];
     for name in ["crypto", "fhir", "vault", "domain"] {
         for path in sources(&root().join("crates").join(name).join("src")) {
             let text = fs::read_to_string(&path).unwrap();
@@ -124,7 +145,9 @@ fn nouns_of_the_domain_are_not_wire_formats() {
     for path in sources(&root().join("crates/domain/src")) {
         let text = fs::read_to_string(&path).unwrap();
         assert!(
-            !text.contains("derive(Serialize") && !text.contains(", Serialize") && !text.contains("serde::Serialize"),
+            !text.contains("derive(Serialize")
+                && !text.contains(", Serialize")
+                && !text.contains("serde::Serialize"),
             "{} makes a noun Serialize",
             path.display()
         );
@@ -155,7 +178,10 @@ fn every_module_says_what_it_is_for() {
     for name in crates().keys() {
         for path in sources(&root().join("crates").join(name).join("src")) {
             let text = fs::read_to_string(&path).unwrap();
-            let first = text.lines().find(|l| !l.trim().is_empty()).unwrap_or_default();
+            let first = text
+                .lines()
+                .find(|l| !l.trim().is_empty())
+                .unwrap_or_default();
             let documented = first.starts_with("//!") || text.contains("\n//! ");
             assert!(documented, "{} has no module documentation", path.display());
         }
@@ -165,25 +191,44 @@ fn every_module_says_what_it_is_for() {
 #[test]
 fn the_architecture_lists_the_crates_there_are() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    assert!(text.lines().count() <= 200, "ARCHITECTURE.md is longer than 200 lines");
+    assert!(
+        text.lines().count() <= 200,
+        "ARCHITECTURE.md is longer than 200 lines"
+    );
     for name in crates().keys() {
-        assert!(text.contains(&format!("`crates/{name}`")), "ARCHITECTURE.md lacks crates/{name}");
+        assert!(
+            text.contains(&format!("`crates/{name}`")),
+            "ARCHITECTURE.md lacks crates/{name}"
+        );
     }
 }
 
 #[test]
 fn documents_link_to_files_that_exist() {
     let mut checked = 0;
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/threat-model.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/threat-model.md",
+    ] {
         let path = root().join(document);
         let text = fs::read_to_string(&path).unwrap();
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let target = link.split('#').next().unwrap_or_default();
             if target.is_empty() || target.contains("://") || target.starts_with("mailto:") {
                 continue;
             }
             checked += 1;
-            assert!(path.parent().unwrap().join(target).exists(), "{document} links to {target}");
+            assert!(
+                path.parent().unwrap().join(target).exists(),
+                "{document} links to {target}"
+            );
         }
     }
     assert!(checked > 10, "only {checked} links were found");

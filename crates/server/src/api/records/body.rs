@@ -96,28 +96,40 @@ fn json(bytes: Bytes) -> Result<Incoming, Problem> {
         (Some(text), None) if text.trim().is_empty() => {
             return Err(Problem::field("content", "empty"));
         }
-        (Some(text), None) => Upload::Text { text, title: body.title, date: fhir_date(body.date)? },
+        (Some(text), None) => Upload::Text {
+            text,
+            title: body.title,
+            date: fhir_date(body.date)?,
+        },
         (None, Some(resource)) => Upload::Fhir {
             bytes: SecretBytes::new(resource.get().as_bytes().to_vec()),
             content_type: Some("application/fhir+json".into()),
         },
         _ => return Err(Problem::field("content", "either `content` or `resource`")),
     };
-    Ok(Incoming::Upload { upload, record_type, bytes })
+    Ok(Incoming::Upload {
+        upload,
+        record_type,
+        bytes,
+    })
 }
 
 /// The record type of that word.
 pub fn wanted_type(text: Option<&str>) -> Result<Option<RecordType>, Problem> {
-    text.map(|t| t.parse().map_err(|_| Problem::field("record_type", "not a record type")))
-        .transpose()
+    text.map(|t| {
+        t.parse()
+            .map_err(|_| Problem::field("record_type", "not a record type"))
+    })
+    .transpose()
 }
 
 /// A date as FHIR writes them, or nothing.
 pub fn fhir_date(date: Option<String>) -> Result<Option<String>, Problem> {
     match date {
-        Some(date) if !chartkey_fhir::is_date(&date) => {
-            Err(Problem::field("date", "not a FHIR date such as 2026-03 or 2026-03-14"))
-        }
+        Some(date) if !chartkey_fhir::is_date(&date) => Err(Problem::field(
+            "date",
+            "not a FHIR date such as 2026-03 or 2026-03-14",
+        )),
         other => Ok(other),
     }
 }

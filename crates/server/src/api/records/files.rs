@@ -40,7 +40,8 @@ pub async fn create_file(
     let mut assisted = Assisted::open(app.service(), caller).await?;
     let max = (app.config().max_file_mb as u64) << 20;
     let mut about = NewFile::default();
-    let malformed = |_| Problem::new("body.malformed").with_detail("The form ended too early or is not one.");
+    let malformed =
+        |_| Problem::new("body.malformed").with_detail("The form ended too early or is not one.");
     while let Some(mut part) = form.next_field().await.map_err(malformed)? {
         let name = part.name().unwrap_or_default().to_owned();
         if name != "file" {
@@ -75,7 +76,8 @@ async fn read_rest(
     form: &mut Multipart,
     upload: &mut chartkey_service::assisted::FileUpload,
 ) -> Result<(), Problem> {
-    let malformed = |_| Problem::new("body.malformed").with_detail("The form ended too early or is not one.");
+    let malformed =
+        |_| Problem::new("body.malformed").with_detail("The form ended too early or is not one.");
     while let Some(part) = form.next_field().await.map_err(malformed)? {
         let name = part.name().unwrap_or_default().to_owned();
         let text = part.text().await.map_err(malformed)?;
@@ -87,20 +89,32 @@ async fn read_rest(
             "record_type" | "type" => about.record_type = wanted_type(Some(&text))?,
             "title" => about.title = Some(text),
             "date" => about.date = fhir_date(Some(text))?,
-            _ => return Err(Problem::field(name, "is not a field of this form, or stands twice")),
+            _ => {
+                return Err(Problem::field(
+                    name,
+                    "is not a field of this form, or stands twice",
+                ));
+            }
         }
     }
     Ok(())
 }
 
 /// Sends a record's content, opening as it streams.
-pub async fn send_content(app: &App, caller: &Asking, record: RecordId) -> Result<Response, Problem> {
+pub async fn send_content(
+    app: &App,
+    caller: &Asking,
+    record: RecordId,
+) -> Result<Response, Problem> {
     let mut assisted = Assisted::open(app.service(), caller).await?;
     let mut content = assisted.content(record).await?;
     // The first chunk is opened before the status is said.
     let first = assisted.next_bytes(&mut content).await?;
     let mut headers = content_headers(&content);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(content.fields.size));
+    headers.insert(
+        header::CONTENT_LENGTH,
+        HeaderValue::from(content.fields.size),
+    );
     let state = (assisted, content, first);
     let stream = futures_util::stream::unfold(Some(state), |state| async move {
         let (assisted, mut content, pending) = state?;
@@ -109,7 +123,10 @@ pub async fn send_content(app: &App, caller: &Asking, record: RecordId) -> Resul
         match assisted.next_bytes(&mut content).await {
             Ok(next) => Some((Ok(chunk), Some((assisted, content, next)))),
             // The connection breaks off, so that nobody takes a part for the whole.
-            Err(_) => Some((Err(std::io::Error::other("the body could not be opened")), None)),
+            Err(_) => Some((
+                Err(std::io::Error::other("the body could not be opened")),
+                None,
+            )),
         }
     });
     Ok((StatusCode::OK, headers, Body::from_stream(stream)).into_response())
@@ -120,7 +137,10 @@ fn content_headers(content: &FileContent) -> HeaderMap {
     let media = HeaderValue::from_str(&content.fields.content_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_TYPE, media);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     // Whatever a file says it is, no page of ours runs it.
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
@@ -187,7 +207,10 @@ async fn append_blob(
     if let Some(len) = query.finish {
         blobs::finish_blob(app.service(), &caller, patient, blob, len).await?;
     }
-    Ok(Json(ChunkView { uploaded, finished: query.finish.is_some() }))
+    Ok(Json(ChunkView {
+        uploaded,
+        finished: query.finish.is_some(),
+    }))
 }
 
 /// A sealed body, whole.
@@ -218,12 +241,18 @@ async fn find_blob(
                     let next = at.saturating_add(bytes.len() as u64);
                     Some((Ok(bytes), next))
                 }
-                Err(_) => Some((Err(std::io::Error::other("the blob store failed")), found.len)),
+                Err(_) => Some((
+                    Err(std::io::Error::other("the blob store failed")),
+                    found.len,
+                )),
             }
         }
     });
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        ),
         (header::CONTENT_LENGTH, HeaderValue::from(found.len)),
     ];
     Ok((StatusCode::OK, headers, Body::from_stream(stream)).into_response())

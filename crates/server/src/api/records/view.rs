@@ -91,14 +91,22 @@ impl From<assisted::RecordView> for RecordView {
             id: record.id.to_string(),
             patient_id: record.patient.to_string(),
             record_type: record.record_type.as_str(),
-            sensitivity: record.kinds.iter().map(chartkey_fhir::Kind::as_str).collect(),
+            sensitivity: record
+                .kinds
+                .iter()
+                .map(chartkey_fhir::Kind::as_str)
+                .collect(),
             title: header.title,
             date: header.date,
             status: header.status,
             codes: header
                 .codes
                 .into_iter()
-                .map(|c| CodeView { system: c.system, code: c.code, display: c.display })
+                .map(|c| CodeView {
+                    system: c.system,
+                    code: c.code,
+                    display: c.display,
+                })
                 .collect(),
             value: header.value,
             source: record.source,
@@ -125,7 +133,10 @@ pub struct PageView {
 
 impl From<assisted::Page> for PageView {
     fn from(page: assisted::Page) -> Self {
-        Self { items: page.items.into_iter().map(RecordView::from).collect(), next: page.next }
+        Self {
+            items: page.items.into_iter().map(RecordView::from).collect(),
+            next: page.next,
+        }
     }
 }
 
@@ -158,9 +169,18 @@ impl From<assisted::Report> for ImportView {
         let rejected = report
             .rejected
             .into_iter()
-            .map(|r| RejectedView { index: r.index, code: r.code, reason: r.reason })
+            .map(|r| RejectedView {
+                index: r.index,
+                code: r.code,
+                reason: r.reason,
+            })
             .collect();
-        Self { created: report.created, updated: report.updated, unchanged: report.unchanged, rejected }
+        Self {
+            created: report.created,
+            updated: report.updated,
+            unchanged: report.unchanged,
+            rejected,
+        }
     }
 }
 
@@ -251,9 +271,11 @@ impl From<Vec<HistoryItem>> for HistoryView {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing into a `String` cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -1,5 +1,11 @@
 //! The PDF as a reader gets it: parsed again, its text compared with the records.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot read its data has failed"
+)]
+
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 

@@ -24,6 +24,7 @@ mod text;
 mod units;
 mod vaccines;
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
@@ -37,8 +38,10 @@ use crate::{Kinds, RecordType};
 use dates::Moment;
 use read::{Index, Item};
 
-/// The most records that one document draws; further ones are counted as cut.
-pub const MAX_RECORDS: usize = 20_000;
+/// The most records that one document draws, chosen so that setting it stays under
+/// a gigabyte and a few seconds; further ones are counted as cut. What decides a
+/// treatment is kept before what is old, and bills go first.
+pub const MAX_RECORDS: usize = 8_000;
 
 /// An open record.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +96,13 @@ impl ClinicalDocument {
 
     fn build(records: &[ClinicalRecord<'_>], covered: Option<&[RecordType]>) -> Self {
         let given = records.len();
-        let records = records.get(..MAX_RECORDS).unwrap_or(records);
+        let kept;
+        let records = if given > MAX_RECORDS {
+            kept = most_telling(records);
+            kept.as_slice()
+        } else {
+            records
+        };
         let index = Index::new(records);
         let sources = Sources::of(records);
         let mut counts = Counts {
@@ -149,6 +158,41 @@ impl ClinicalDocument {
             .flat_map(|origin| origin.records.iter().map(String::as_str))
             .filter(move |id| seen.insert(*id))
     }
+}
+
+/// The records that a bounded document keeps, in the order given.
+fn most_telling<'a>(records: &[ClinicalRecord<'a>]) -> Vec<ClinicalRecord<'a>> {
+    let rank = |record: &ClinicalRecord<'_>| match record.record_type {
+        RecordType::Demographics
+        | RecordType::Allergies
+        | RecordType::Conditions
+        | RecordType::Prescriptions
+        | RecordType::Vaccines => 0,
+        RecordType::Insurance => 2,
+        _ => 1,
+    };
+    let mut ranked: Vec<(usize, (u8, Reverse<i64>))> = records
+        .iter()
+        .enumerate()
+        .map(|(place, record)| {
+            let at = record.date.and_then(Moment::parse);
+            (
+                place,
+                (rank(record), Reverse(at.map_or(i64::MIN, |at| at.sort))),
+            )
+        })
+        .collect();
+    ranked.sort_by_key(|(_, key)| *key);
+    let mut places: Vec<usize> = ranked
+        .into_iter()
+        .map(|(place, _)| place)
+        .take(MAX_RECORDS)
+        .collect();
+    places.sort_unstable();
+    places
+        .into_iter()
+        .filter_map(|place| records.get(place).copied())
+        .collect()
 }
 
 /// Everything to be told, sorted by what tells it.

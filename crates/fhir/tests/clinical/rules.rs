@@ -1,6 +1,8 @@
 //! One rule each, on hand-made records.
 
-use chartkey_fhir::clinical::{ClinicalDocument, ClinicalRecord, FileInfo, Flag, Series, Table};
+use chartkey_fhir::clinical::{
+    ClinicalDocument, ClinicalRecord, FileInfo, Flag, MAX_RECORDS, Series, Table,
+};
 use chartkey_fhir::{Kind, Kinds, RecordType};
 use serde_json::{Value, json};
 
@@ -98,7 +100,8 @@ fn repeated_results_are_one_row_with_all_values_newest_first() {
     );
     assert_eq!(potassium.range.as_deref(), Some("3.5 – 5.1"));
     assert_eq!(potassium.spark.len(), 3);
-    assert_eq!(potassium.spark[2], [1.0, 1.0]);
+    let heights: Vec<bool> = potassium.spark.iter().map(|[_, y]| *y > 0.5).collect();
+    assert_eq!(heights, [false, false, true]);
 }
 
 #[test]
@@ -435,4 +438,35 @@ fn past_medicines_alone_are_not_told_as_none() {
     })]);
     let empty = document.front.medicines.empty.unwrap();
     assert!(empty.starts_with("No current medicines"), "{empty}");
+}
+
+#[test]
+fn a_document_is_bounded_says_so_and_keeps_what_matters() {
+    let bill = json!({"resourceType": "Claim"});
+    let problem = problem("Asthma", "active", "confirmed");
+    let old = lab("1990-01-01", 4.0);
+    let ids: Vec<String> = (0..MAX_RECORDS + 10)
+        .map(|index| index.to_string())
+        .collect();
+    let mut records: Vec<_> = ids
+        .iter()
+        .map(|id| ClinicalRecord {
+            record_type: RecordType::Insurance,
+            date: Some("2026-01-01"),
+            ..record(id, &bill)
+        })
+        .collect();
+    records.push(record("old", &old));
+    records.push(record("problem", &problem));
+    let document = ClinicalDocument::from_records(&records);
+    assert_eq!(document.counts.cut, 12);
+    assert_eq!(document.counts.shown, MAX_RECORDS);
+    assert_eq!(document.front.problems.lines[0].title, "Asthma");
+    assert_eq!(series(&document).len(), 1);
+    assert!(
+        document
+            .notes
+            .iter()
+            .any(|note| note.contains("12 further records are not in it"))
+    );
 }

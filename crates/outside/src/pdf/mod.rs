@@ -8,6 +8,8 @@
 mod fonts;
 mod world;
 
+use std::sync::{Mutex, PoisonError};
+
 use chartkey_fhir::clinical::ClinicalDocument;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -80,11 +82,17 @@ impl PdfError {
     }
 }
 
-/// Sets a document. Takes a second or so of one processor for a thousand records;
-/// call it where blocking is allowed.
+/// One document is set at a time: a large one needs up to a gigabyte, and what the
+/// typesetter remembers is shared.
+static PRESS: Mutex<()> = Mutex::new(());
+
+/// Sets a document, when those before it are done. Takes about a second for a
+/// thousand records; call it where blocking is allowed.
 pub fn render(document: &ClinicalDocument, notice: &PdfNotice<'_>) -> Result<Vec<u8>, PdfError> {
     let data = data(document, notice)?;
     let desk = Desk::new(data);
+    // Whoever failed before left nothing behind that could harm this document.
+    let _turn = PRESS.lock().unwrap_or_else(PoisonError::into_inner);
     let result = set(&desk, notice);
     // The typesetter remembers what it has seen, to be quick when asked again;
     // nothing that it saw here may stay in memory.
@@ -200,14 +208,7 @@ fn bounded(text: &str) -> String {
 /// Puts places to break into words that are longer than a column is wide.
 fn breakable(value: &mut Value) {
     match value {
-        Value::String(text) => {
-            if text
-                .split_whitespace()
-                .any(|word| word.chars().count() > LONGEST_WORD)
-            {
-                *text = broken(text);
-            }
-        }
+        Value::String(text) => *text = broken(text),
         Value::Array(list) => list.iter_mut().for_each(breakable),
         Value::Object(map) => map.values_mut().for_each(breakable),
         _ => {}

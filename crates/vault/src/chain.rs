@@ -54,6 +54,8 @@ impl ChainGrant {
 #[derive(Clone, Debug)]
 pub struct Chain {
     patient: Id,
+    first: SignedStatement,
+    founders: Vec<ManagerRef>,
     head: Head,
     hashes: Vec<Bytes32>,
     generation: u32,
@@ -120,6 +122,8 @@ impl Chain {
         let hash = first.hash();
         Ok(Self {
             patient,
+            first: first.clone(),
+            founders: terms.managers.clone(),
             head: Head { seq: 0, hash },
             hashes: vec![hash],
             generation: 1,
@@ -283,6 +287,16 @@ impl Chain {
     /// Whose chain.
     pub const fn patient(&self) -> Id {
         self.patient
+    }
+
+    /// Who began the record.
+    pub fn founders(&self) -> &[ManagerRef] {
+        &self.founders
+    }
+
+    /// Whether this account key vouches for the first statement.
+    pub fn is_founded_by(&self, key: &VerifyKey) -> bool {
+        self.first.is_cosigned_by(key)
     }
 
     /// The newest statement.

@@ -22,6 +22,7 @@ impl Epoch {
     }
 
     /// The epoch after this one in the same generation.
+    #[must_use]
     pub const fn next(self) -> Self {
         Self {
             generation: self.generation,

@@ -90,16 +90,15 @@ pub fn make_grant(
         may_reshare: new.may_reshare,
         holds: Vec::new(),
     };
-    let keyring = match &new.versions {
-        Some(versions) => Keyring::for_versions(seed, new.grant, versions.clone()),
-        None => {
-            let holds = open.holds_for(|c| terms.covers(c))?;
-            if holds.keys().any(|c| open.chain.is_stale(*c, now)) {
-                return Err(VaultError::Conflict("compartment.moved".into()));
-            }
-            terms.holds = holds.iter().map(|(c, e)| (*c, *e)).collect();
-            Keyring::for_compartments(seed, new.grant, &holds)
+    let keyring = if let Some(versions) = &new.versions {
+        Keyring::for_versions(seed, new.grant, versions.clone())
+    } else {
+        let holds = open.holds_for(|c| terms.covers(c))?;
+        if holds.keys().any(|c| open.chain.is_stale(*c, now)) {
+            return Err(VaultError::Conflict("compartment.moved".into()));
         }
+        terms.holds = holds.iter().map(|(c, e)| (*c, *e)).collect();
+        Keyring::for_compartments(seed, new.grant, &holds)
     };
     Ok(SealedGrant {
         patient,

@@ -96,7 +96,7 @@ impl<T: Transport + MaybeSend> Client<T> {
         let dedup = self.dedup(&open, source);
         let mut candidates = Vec::with_capacity(plan.items.len());
         for item in plan.items {
-            take_item(item, record_type, author_name, &dedup, &mut candidates)?;
+            take_item(&item, record_type, author_name, &dedup, &mut candidates)?;
         }
         self.write_candidates(open, candidates, act).await
     }
@@ -239,7 +239,7 @@ impl Imported {
 }
 
 fn take_item(
-    item: PlannedItem,
+    item: &PlannedItem,
     record_type: Option<RecordType>,
     author_name: Option<&str>,
     dedup: &Dedup<'_>,

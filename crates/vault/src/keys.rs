@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use chartkey_crypto::{
     Secret, SecretBytes, derive, encode,
     seal::{self, KemPrivate, KemPublic},
-    sign::SigningKey,
+    sign::{SigningKey, VerifyKey},
     wrap,
 };
 use chartkey_fhir::Compartment;
@@ -117,6 +117,15 @@ impl AccountSecrets {
     pub fn signing_key(&self) -> &SigningKey {
         self.sign
             .get_or_init(|| SigningKey::from_secret(&derive(&self.seed, "account/sign", &[])))
+    }
+
+    /// Whether the account has, or had, a signing key with this public half.
+    pub fn has_sign_key(&self, is_it: impl Fn(&VerifyKey) -> bool) -> bool {
+        is_it(&self.signing_key().verify_key())
+            || self
+                .older
+                .iter()
+                .any(|o| is_it(&o.signing_key().verify_key()))
     }
 
     /// For the tags of what this account imports into records of others.

@@ -185,7 +185,8 @@ impl ReadKeys {
     }
 
     /// The key of a record version: through its batch, a keyring of single
-    /// records, or an envelope to one.
+    /// records, or an envelope to one. A keyring may hold the key that a
+    /// version had before it was moved, so its commitment decides.
     pub fn version_key(
         &self,
         record: &SealedRecord,
@@ -195,10 +196,12 @@ impl ReadKeys {
             return Ok(VersionKey::derive(key, record.id, record.version));
         }
         for keyring in &self.keyrings {
-            if let Some(key) = keyring.version_key(record.id, record.version) {
+            let held = keyring.version_key(record.id, record.version);
+            if let Some(key) = held.filter(|key| key.commitment() == record.commitment) {
                 return Ok(key);
             }
-            for envelope in record.extra.iter().filter(|e| e.grant == keyring.grant) {
+            let mut extra = record.extra.iter();
+            if let Some(envelope) = extra.find(|e| e.grant == keyring.grant) {
                 let aad =
                     version_envelope_aad(self.patient, record.id, record.version, keyring.grant);
                 let open = keyring.kem().open(VERSION_INFO, &aad, &envelope.sealed.0)?;
@@ -334,6 +337,10 @@ fn open_seeds(
     if !chain.managers().contains(&me) {
         return Err(VaultError::Statement("not named as a manager"));
     }
+    let began_it = chain.founders().iter().any(|m| m.account == me.account);
+    if began_it && !account.has_sign_key(|key| chain.is_founded_by(key)) {
+        return Err(VaultError::Statement("not the record that was begun"));
+    }
     let newest = PatientSeed::open_as_manager(
         chain.patient(),
         chain.generation(),
@@ -410,7 +417,10 @@ pub fn create(
             carries: Vec::new(),
         }),
     };
-    let signed = SignedStatement::sign(&statement, &seed.signing_key(), None)?;
+    // Cosigned by the account, so that nobody can give it another record in
+    // the place of its own.
+    let signed =
+        SignedStatement::sign(&statement, &seed.signing_key(), Some(account.signing_key()))?;
     let sealed_seed = seed.seal_to_manager(patient, account.account(), &kem, rng);
     Ok((
         NewPatient {

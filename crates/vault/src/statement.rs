@@ -115,7 +115,8 @@ pub struct PatientStatement {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PatientSays {
     /// A generation of the patient seed begins. Signed by the previous
-    /// generation's key, cosigned by the new; the first by itself alone.
+    /// generation's key, cosigned by the new; the first by itself, cosigned by
+    /// the account that begins the record.
     Generation(GenerationTerms),
     /// A grant is made.
     Grant(GrantTerms),

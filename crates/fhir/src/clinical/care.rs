@@ -223,9 +223,6 @@ pub fn device<'a>(item: &Item<'a>, index: &Index<'a>) -> Draft {
         read::notes(resource),
     ];
     let mut draft = dated(item, index, title, sub);
-    draft.start = draft
-        .start
-        .or_else(|| read::moment(resource, "manufactureDate"));
     draft.cells.pop();
     draft
         .cells

@@ -262,9 +262,10 @@ fn implants(desk: &Desk<'_>, index: &Index<'_>) -> Vec<FrontLine> {
             WORDS.iter().any(|word| name.contains(word))
         })
         .map(|draft| FrontLine {
-            date: Some(draft.span()).filter(|date| !date.is_empty()),
+            // When it was made or recorded is not when it was put in.
+            date: None,
             title: draft.title,
-            detail: "device".to_owned(),
+            detail: "recorded as a device of this patient".to_owned(),
             urgent: true,
         })
         .collect()

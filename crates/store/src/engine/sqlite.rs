@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{OpenFlags, params_from_iter};
 
 use super::{Connection, Reader, Row, StoreError, Value};
@@ -67,9 +68,11 @@ impl SqliteConnection {
 
     fn reader(path: &Path) -> Result<Self, StoreError> {
         let this = Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // No mmap: while others commit, SQLite unmaps the whole file at the
+        // beginning of every read.
         this.prepare(
             "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-256;
-             PRAGMA mmap_size=67108864; PRAGMA wal_autocheckpoint=0;",
+             PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint=0;",
         )?;
         Ok(this)
     }
@@ -77,9 +80,14 @@ impl SqliteConnection {
     fn open(path: &Path, access: OpenFlags) -> Result<Self, StoreError> {
         // Every connection has one user at a time, so its own mutex is idle.
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        rusqlite::Connection::open_with_flags(path, flags)
-            .map(Self)
-            .map_err(error)
+        let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(error)?;
+        // Without the guarantee a statement over a table with a partial index
+        // is planned anew whenever a parameter changes, which costs more than
+        // running it.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(error)?;
+        Ok(Self(connection))
     }
 
     fn prepare(&self, pragmas: &str) -> Result<(), StoreError> {

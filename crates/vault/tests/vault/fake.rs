@@ -83,6 +83,12 @@ pub struct Record {
     pub versions: Vec<Version>,
 }
 
+impl Record {
+    fn newest(&self) -> u32 {
+        u32::try_from(self.versions.len()).unwrap()
+    }
+}
+
 pub struct Version {
     pub sealed: NewSealedRecord,
     pub author: Option<Id>,
@@ -379,7 +385,7 @@ impl Patient {
         let mut seen = BTreeSet::new();
         for (id, record) in &self.records {
             if wanted(*id) && self.sees(who, *id, record.compartment) {
-                let found = self.record(who, *id, record.versions.len() as u32);
+                let found = self.record(who, *id, record.newest());
                 if seen.insert(found.batch) {
                     page.batches.push(self.batch_key(who, found.batch));
                 }
@@ -505,7 +511,7 @@ impl Door {
         if !patient.sees(&who, record, stored.compartment) {
             return Err(refused("record.unknown"));
         }
-        let version = version.unwrap_or(stored.versions.len() as u32);
+        let version = version.unwrap_or(stored.newest());
         let found = patient.record(&who, record, version);
         let page = SealedPage {
             batches: vec![patient.batch_key(&who, found.batch)],

@@ -20,13 +20,16 @@ use crate::world::{
     Conditions, LabResults, Person, Terms, World, fields, plain, read, reads, run, sensitive,
 };
 
-fn is_statement<T: std::fmt::Debug>(result: Result<T, VaultError>) -> bool {
+fn is_statement<T: std::fmt::Debug>(result: &Result<T, VaultError>) -> bool {
     matches!(result, Err(VaultError::Statement(_)))
 }
 
-fn rolled_back<T: std::fmt::Debug>(result: Result<T, VaultError>) -> bool {
+fn rolled_back<T: std::fmt::Debug>(result: &Result<T, VaultError>) -> bool {
     matches!(result, Err(VaultError::RolledBack))
 }
+
+/// A lie about where something belongs.
+type Move = Box<dyn Fn(&mut SealedPage) + Send>;
 
 /// Chance for lies, apart from the world's.
 fn chance(seed: u64) -> rand_chacha::ChaCha20Rng {
@@ -58,7 +61,7 @@ fn a_public_key_that_was_swapped_is_refused_by_whoever_met_the_account() {
     let forged = keys_statement(&eve, None, world.now).unwrap();
     world.server.state().lies.account_keys =
         Some(Box::new(move |keys| keys.statements = vec![forged.clone()]));
-    assert!(rolled_back(run(ana.client.holder(ben.id))));
+    assert!(rolled_back(&run(ana.client.holder(ben.id))));
 }
 
 #[test]
@@ -102,11 +105,13 @@ fn nobody_is_put_in_the_place_of_a_grants_holder_when_keyrings_are_made_anew() {
         let mut fresh = ana.elsewhere(&world);
         world.server.state().lies.account_keys =
             Some(Box::new(move |keys| keys.statements = lie.clone()));
-        assert!(is_statement(run(fresh.client.settle(patient, act!(world)))));
+        assert!(is_statement(&run(fresh
+            .client
+            .settle(patient, act!(world)))));
         let managers = [ana.id];
         let client = &mut fresh.client;
         let anew = run(client.begin_generation(patient, &managers, act!(world)));
-        assert!(is_statement(anew));
+        assert!(is_statement(&anew));
     }
     // Nor by naming another account as the holder.
     honest(&world);
@@ -117,7 +122,9 @@ fn nobody_is_put_in_the_place_of_a_grants_holder_when_keyrings_are_made_anew() {
         }
     });
     let mut fresh = ana.elsewhere(&world);
-    assert!(is_statement(run(fresh.client.settle(patient, act!(world)))));
+    assert!(is_statement(&run(fresh
+        .client
+        .settle(patient, act!(world)))));
     honest(&world);
     world.settle(&mut ana, patient);
 }
@@ -155,8 +162,8 @@ fn an_invented_grant_is_refused() {
     let eve = SigningKey::from_secret(&Secret::random(&mut chance(3)));
     let forged = forge(&world, patient, PatientSays::Grant(invented), &eve);
     lie_of_keys(&world, move |keys| keys.statements.push(forged.clone()));
-    assert!(is_statement(run(ana.client.open(patient))));
-    assert!(is_statement(world.write(
+    assert!(is_statement(&run(ana.client.open(patient))));
+    assert!(is_statement(&world.write(
         &mut ana,
         patient,
         plain(LabResults),
@@ -168,7 +175,7 @@ fn an_invented_grant_is_refused() {
         *body = body.replace("lab-results", "conditions");
     });
     let mut fresh = ana.elsewhere(&world);
-    assert!(is_statement(run(fresh.client.open(patient))));
+    assert!(is_statement(&run(fresh.client.open(patient))));
 }
 
 #[test]
@@ -214,10 +221,10 @@ fn a_grant_back_dated_by_a_removed_manager_is_refused() {
     let count = world.server.state().patients[&patient].statements.len();
     for (at, forged) in [(count, after.clone()), (count, dressed), (count - 1, after)] {
         lie_of_keys(&world, move |keys| {
-            keys.statements.insert(at, forged.clone())
+            keys.statements.insert(at, forged.clone());
         });
         let mut fresh = ana.elsewhere(&world);
-        assert!(is_statement(run(fresh.client.open(patient))), "at {at}");
+        assert!(is_statement(&run(fresh.client.open(patient))), "at {at}");
     }
 }
 
@@ -234,20 +241,20 @@ fn a_state_older_than_one_met_before_is_refused() {
     // Hidden at once, before she looked again: she knows what she signed.
     for keep in [2, 1] {
         lie_of_keys(&world, move |keys| keys.statements.truncate(keep));
-        assert!(rolled_back(run(ana.client.open(patient))), "{keep}");
-        assert!(rolled_back(world.write(
+        assert!(rolled_back(&run(ana.client.open(patient))), "{keep}");
+        assert!(rolled_back(&world.write(
             &mut ana,
             patient,
             plain(LabResults),
             "x"
         )));
     }
-    assert!(rolled_back(run(ben.client.open(patient))));
+    assert!(rolled_back(&run(ben.client.open(patient))));
     // An old epoch offered as the current one.
     honest(&world);
     world.settle(&mut ana, patient);
     lie_of_keys(&world, |keys| keys.statements.truncate(3));
-    assert!(rolled_back(world.write(
+    assert!(rolled_back(&world.write(
         &mut ana,
         patient,
         plain(LabResults),
@@ -261,7 +268,7 @@ fn a_state_older_than_one_met_before_is_refused() {
         hash: Bytes32([9; 32]),
     };
     ana.client.memory.patients.insert(patient, other);
-    assert!(rolled_back(run(ana.client.open(patient))));
+    assert!(rolled_back(&run(ana.client.open(patient))));
 }
 
 #[test]
@@ -366,7 +373,6 @@ fn a_version_shown_differently_to_two_readers_is_refused() {
 #[test]
 fn what_is_sealed_for_one_place_opens_in_no_other() {
     let (world, _, mut ben, patient, [one, two]) = shared();
-    type Move = Box<dyn Fn(&mut SealedPage) + Send>;
     let swapped = move |page: &SealedPage| {
         let find = |id| page.items.iter().position(|r| r.id == id).unwrap();
         (find(one), find(two))
@@ -446,7 +452,6 @@ fn a_direct_envelope_opens_in_no_other_place() {
     world.pull(patient, plain(LabResults), &["a"]);
     world.pull(patient, plain(Conditions), &["b"]);
     assert_eq!(read(&mut ben, patient).unwrap().len(), 2);
-    type Move = Box<dyn Fn(&mut SealedPage) + Send>;
     let moves: Vec<Move> = vec![
         Box::new(|page| {
             page.batches[0].envelopes[0].sealed = page.batches[1].envelopes[0].sealed.clone();
@@ -503,12 +508,12 @@ fn a_keyring_for_somebody_else_is_refused() {
             let held = &mut keys.keyrings[0];
             (held.grant, held.keyring, held.salt) = (grant, keyring.clone(), salt);
         });
-        assert!(is_statement(run(ben.client.open(patient))));
+        assert!(is_statement(&run(ben.client.open(patient))));
     }
     lie_of_keys(&world, |keys| {
-        keys.keyrings[0].grant = Id::from_bytes([7; 16])
+        keys.keyrings[0].grant = Id::from_bytes([7; 16]);
     });
-    assert!(is_statement(run(ben.client.open(patient))));
+    assert!(is_statement(&run(ben.client.open(patient))));
 }
 
 #[test]
@@ -522,7 +527,7 @@ fn a_seed_that_is_not_the_chains_is_refused() {
         keys.manager.as_mut().unwrap().sealed_seed = sealed;
     });
     let mut fresh = ana.elsewhere(&world);
-    assert!(is_statement(run(fresh.client.open(patient))));
+    assert!(is_statement(&run(fresh.client.open(patient))));
     honest(&world);
     run(fresh.client.open(patient)).unwrap();
     world.pass(1);
@@ -561,13 +566,13 @@ fn another_record_in_the_place_of_ones_own_is_refused() {
         keys.manager.as_mut().unwrap().sealed_seed = sealed.clone();
     });
     let mut fresh = ana.elsewhere(&world);
-    assert!(is_statement(run(fresh.client.open(patient))));
+    assert!(is_statement(&run(fresh.client.open(patient))));
     // The other patient's keys, honestly theirs, are not this one's.
     let (cy, other) = world.person(true);
     let theirs = run(cy.client.transport.patient_keys(other)).unwrap();
     honest(&world);
     lie_of_keys(&world, move |keys| *keys = theirs.clone());
-    assert!(is_statement(run(fresh.client.open(patient))));
+    assert!(is_statement(&run(fresh.client.open(patient))));
 }
 
 #[test]
@@ -611,14 +616,14 @@ fn a_record_under_a_name_that_did_not_write_it_is_refused() {
             item.author = Some(reader);
         }
     });
-    assert!(is_statement(read(&mut ben, patient)));
+    assert!(is_statement(&read(&mut ben, patient)));
     // What somebody signed cannot be passed off as the server's either.
     lie_of_pages(&world, |page| {
         for item in &mut page.items {
             item.author = None;
         }
     });
-    assert!(is_statement(read(&mut ben, patient)));
+    assert!(is_statement(&read(&mut ben, patient)));
     lie_of_pages(&world, move |page| {
         for item in &mut page.items {
             item.author = Some(author);

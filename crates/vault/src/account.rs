@@ -62,6 +62,12 @@ impl PasswordRoot {
             .map_err(|_| VaultError::Password)
     }
 
+    /// As stretched elsewhere.
+    #[cfg(any(feature = "vectors", test))]
+    pub(crate) const fn of(root: Secret) -> Self {
+        Self(root)
+    }
+
     /// What the server is shown.
     pub fn auth_key(&self) -> Bytes32 {
         Bytes32(*password::auth_key(&self.0).as_bytes())

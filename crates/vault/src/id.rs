@@ -64,13 +64,21 @@ const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
+        // A list writes thousands: one piece, and no formatting of numbers.
+        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0') as u8;
+        let mut text = [b'-'; 36];
+        let mut places = text.iter_mut().enumerate();
+        let mut put = |nibble| {
+            let free = places.find(|(at, _)| !HYPHENS.contains(at));
+            if let Some((_, place)) = free {
+                *place = digit(nibble);
             }
-            write!(f, "{byte:02x}")?;
+        };
+        for byte in self.0 {
+            put(byte >> 4);
+            put(byte & 15);
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

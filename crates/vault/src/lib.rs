@@ -45,6 +45,8 @@ pub mod rekey;
 pub mod settle;
 pub mod statement;
 pub mod transport;
+#[cfg(any(feature = "vectors", test))]
+pub mod vectors;
 pub mod write;
 
 pub use bytes::{Bytes, Bytes32};

@@ -13,4 +13,5 @@ mod cold;
 mod fake;
 mod loot;
 mod lying;
+mod page;
 mod world;

@@ -2,20 +2,29 @@
 //! The server holds the signed statement against what was asked, and against
 //! who covers what; it cannot open the keyring it stores.
 
-use chartkey_domain::grants::{EndReason, GrantStatus, NewTerms};
+use chartkey_crypto::seal::KemPublic;
+use chartkey_crypto::sign::VerifyKey;
+use chartkey_domain::grants::{EndReason, GrantStatus, NewTerms, Purpose};
 use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId, RequestId};
 use chartkey_domain::policy::{self, Action, Permit, Refusal, Target};
 use chartkey_domain::trail::{NewEntry, TrailAction};
 use chartkey_store::grants::{self, GrantRow, GrantSeals};
 use chartkey_store::patients::{self, PatientRow};
 use chartkey_store::{Reader, StoreError, Tx, accounts, batches, records};
+use chartkey_store::accounts::AccountRow;
+use chartkey_vault::bytes::Bytes32;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{GrantChange, SealedGrant, WriteOutcome};
-use chartkey_vault::statement::{GrantTerms, HolderKind, PatientSays, holder_hash};
+use chartkey_vault::statement::{
+    GrantTerms, HolderKind, PatientSays, account_fingerprint, holder_hash, sealed_to_account,
+};
 use jiff::Timestamp;
 
 use crate::idempotency::Once;
-use crate::patients::{append_statement, current_epoch, facts, grant_facts, moved, permit};
+use crate::patients::{
+    MAX_COVER_BYTES, MAX_KEYRING_BYTES, append_statement, check_size, current_epoch, facts,
+    grant_facts, moved, permit,
+};
 use crate::{Caller, Failure, NounError, Service, requests, trail};
 
 /// Errors of this noun.
@@ -161,6 +170,9 @@ pub(crate) fn take_grant(
         HolderKind::Link => None,
     };
     let records = check_reach(tx, row, &terms, now)?;
+    check_size(&sealed.keyring, MAX_KEYRING_BYTES, "keyring")?;
+    check_size(&sealed.cover, MAX_COVER_BYTES, "cover")?;
+    check_size(&sealed.cover_wrap, MAX_COVER_BYTES, "cover_wrap")?;
     let created_by = permit.account().ok_or(Refusal::Unauthenticated)?;
     let grant = GrantRow {
         id: GrantId(terms.grant),
@@ -197,14 +209,13 @@ pub(crate) fn take_grant(
         .iter()
         .map(|(c, e)| (*c, e.generation, e.n))
         .collect();
-    grants::insert(
-        tx,
-        &grant,
-        terms.grant_key.as_bytes(),
-        &seals,
-        &holds,
-        &records,
-    )?;
+    let key = terms.grant_key.as_bytes();
+    match grants::insert(tx, &grant, key, &seals, &holds, &records) {
+        Err(StoreError::Unique { .. }) => {
+            return Err(Failure::field("grant", "this id, or a record in it, is there twice"));
+        }
+        other => other?,
+    }
     Ok(grant)
 }
 
@@ -228,6 +239,10 @@ fn check_terms(
     }
     if terms.holder_kind != kind {
         return Err(VaultError::Statement("for another kind of holder").into());
+    }
+    // The purpose stands in the clear: free words belong into the cover.
+    if Purpose::from_code(&terms.purpose).is_none() {
+        return Err(VaultError::Statement("a purpose that is not coded").into());
     }
     NewTerms {
         types: terms.types.iter().copied().collect(),
@@ -253,13 +268,23 @@ fn check_holder(
 ) -> Result<AccountId, GrantFailure> {
     let account = AccountId(sealed.holder);
     let known = accounts::lookup(tx, account)?.ok_or(GrantError::HolderUnknown)?;
-    if known.status == "disabled" || known.kem_public.is_none() {
-        return Err(GrantError::HolderUnknown.into());
-    }
+    let met = fingerprint(&known).filter(|_| known.status != "disabled" && known.kind != "admin");
+    let met = met.ok_or(GrantError::HolderUnknown)?;
     if holder_hash(&sealed.salt, sealed.holder, &terms.sealed_to) != terms.holder_hash {
         return Err(VaultError::Statement("names another holder").into());
     }
+    if sealed_to_account(&sealed.salt, &met) != terms.sealed_to {
+        // The holder has other keys by now: look again.
+        return Err(moved().map(never));
+    }
     Ok(account)
+}
+
+/// The fingerprint of the keys that an account has now, if it has some.
+fn fingerprint(account: &AccountRow) -> Option<Bytes32> {
+    let kem = KemPublic::from_bytes(account.kem_public.as_deref()?).ok()?;
+    let sign = <[u8; 32]>::try_from(account.sign_public.as_deref()?).ok()?;
+    Some(account_fingerprint(&kem, &VerifyKey::from_bytes(&sign).ok()?))
 }
 
 /// What is covered must be fresh and adopted, and what is held current.
@@ -346,6 +371,7 @@ pub async fn end_grant(
         .store()
         .write("grant.revoke", move |tx| {
             let (patient, row, permit) = permit_grant(tx, &asking, action, grant, now)?;
+            let signed = change.is_some();
             if let Some(change) = change {
                 take_end(tx, &patient, grant, &change, now)?;
             }
@@ -360,7 +386,7 @@ pub async fn end_grant(
             if first && !over {
                 crate::shares::queue_ended(tx, &this, &row, now, &mut rng)?;
             }
-            let grants_version = if first {
+            let grants_version = if first || signed {
                 patients::bump_version(tx, patient.id)?
             } else {
                 patient.grants_version
@@ -424,7 +450,7 @@ pub async fn change_terms(
             if named != grant.0 {
                 return Err(VaultError::Statement("about another grant").into());
             }
-            chartkey_domain::grants::check_period(row.valid_from.min(now), expires_at, now)?;
+            chartkey_domain::grants::check_period(row.valid_from, expires_at, now)?;
             grants::update_expiry(tx, grant, expires_at, now)?;
             let entry = NewEntry::under(TrailAction::GrantChange, now, &permit).grant(grant);
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;

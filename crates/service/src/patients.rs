@@ -2,17 +2,18 @@
 //! one, and the statements, epochs, adoptions and generations that managers
 //! send. The server checks meaning and order; it opens nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chartkey_domain::grants::{EndReason, GrantFacts, Holder};
 use chartkey_domain::ids::{AccountId, BatchId, GrantId, PatientId};
+use chartkey_domain::patients::MAX_MANAGERS;
 use chartkey_domain::policy::{self, Action, PatientFacts, Permit, Refusal, Scope, Target};
-use chartkey_domain::records::RecordTypes;
+use chartkey_domain::records::{RecordError, RecordTypes};
 use chartkey_domain::trail::{NewEntry, TrailAction};
 use chartkey_fhir::Compartment;
 use chartkey_store::grants::{self, GrantRow};
 use chartkey_store::patients::{self, EpochRow, PatientRow, StatementRow};
-use chartkey_store::{Reader, StoreError, Tx, batches};
+use chartkey_store::{Reader, StoreError, Tx, accounts, batches};
 use chartkey_vault::Id;
 use chartkey_vault::bytes::{Bytes, Bytes32};
 use chartkey_vault::epoch::Epoch;
@@ -31,6 +32,14 @@ use crate::{Caller, Failure, NounError, Service, trail};
 
 /// Most batches that one request adopts.
 pub const ADOPTION_PAGE: u32 = 500;
+
+/// Longest wrapped or sealed key, in bytes: a suite byte, the encapsulation of
+/// X-Wing (1,120), a key, a tag, with room for a later suite.
+pub const MAX_WRAP_BYTES: usize = 4 << 10;
+/// Longest sealed cover of a grant, in bytes: names, and a message.
+pub const MAX_COVER_BYTES: usize = 64 << 10;
+/// Longest sealed keyring, in bytes: 10,000 keys of versions as text.
+pub const MAX_KEYRING_BYTES: usize = 4 << 20;
 
 /// Errors of this noun.
 pub use chartkey_domain::patients::PatientError;
@@ -86,10 +95,10 @@ pub(crate) fn grant_facts(db: &mut Reader, row: &GrantRow) -> Result<GrantFacts,
         expires_at: row.expires_at,
         may_download: row.may_download,
         may_reshare: row.may_reshare,
-        ended: row.ended_at.and_then(|_| {
-            row.ended_reason
-                .as_deref()
-                .map_or(Some(EndReason::Revoked), EndReason::parse)
+        // A word that is not known ends a grant like any other.
+        ended: row.ended_at.map(|_| {
+            let word = row.ended_reason.as_deref().unwrap_or_default();
+            EndReason::parse(word).unwrap_or(EndReason::Revoked)
         }),
         suspended: false,
     })
@@ -118,12 +127,42 @@ pub(crate) fn unauthenticated_first(caller: &Caller, refusal: Refusal) -> Refusa
     }
 }
 
-/// `GET /api/patients/{id}/keys`: what the caller needs to open what is theirs.
+/// `GET /api/patients/{id}/keys`: what the caller needs to open what is
+/// theirs, logged before it leaves.
 pub async fn find_patient_keys(
     service: &Service,
     caller: &Caller,
     patient: PatientId,
 ) -> Result<PatientKeys, Failure<PatientError>> {
+    let (permit, keys) = load(service, caller, patient).await?;
+    let mut rng = service.rng();
+    let asking = caller.clone();
+    let entry = NewEntry::under(TrailAction::PatientKeys, service.now(), &permit)
+        .count(u64::try_from(keys.keyrings.len()).unwrap_or(u64::MAX));
+    service
+        .store()
+        .write("patient.keys", move |tx| {
+            Ok::<_, Failure<PatientError>>(trail::append_by(tx, entry, &asking, &mut rng)?)
+        })
+        .await?;
+    Ok(keys)
+}
+
+/// The same for a request that opens here and hands out no key: what it does
+/// with them is what the trail tells of.
+pub(crate) async fn load_patient_keys(
+    service: &Service,
+    caller: &Caller,
+    patient: PatientId,
+) -> Result<PatientKeys, Failure<PatientError>> {
+    Ok(load(service, caller, patient).await?.1)
+}
+
+async fn load(
+    service: &Service,
+    caller: &Caller,
+    patient: PatientId,
+) -> Result<(Permit, PatientKeys), Failure<PatientError>> {
     let now = service.now();
     let asking = caller.clone();
     service
@@ -131,7 +170,8 @@ pub async fn find_patient_keys(
         .read("patient.keys", move |db| {
             let (row, permit) =
                 permit::<PatientError>(db, &asking, Action::FindPatientKeys, patient, now)?;
-            Ok(patient_keys(db, &row, &permit, now)?)
+            let keys = patient_keys(db, &row, &permit, now)?;
+            Ok((permit, keys))
         })
         .await
 }
@@ -163,7 +203,8 @@ pub(crate) fn patient_keys(
         Scope::Within(within) => {
             let held = permit.account();
             for grant in all.iter().filter(|g| {
-                g.holder == held
+                held.is_some()
+                    && g.holder == held
                     && g.ended_at.is_none()
                     && g.expires_at > now
                     && g.valid_from <= now
@@ -230,12 +271,11 @@ fn manager_keys(
     let Some(sealed_seed) = patients::lookup_seed(db, row.id, account)? else {
         return Ok(None);
     };
-    let mut holders = Vec::with_capacity(all.len());
-    for grant in all {
-        let Some(seals) = grants::lookup_seals(db, grant.id)? else {
-            continue;
-        };
-        holders.push(GrantHolder {
+    let mut wraps: BTreeMap<GrantId, Vec<u8>> =
+        grants::list_cover_wraps(db, row.id)?.into_iter().collect();
+    let holders = all
+        .iter()
+        .map(|grant| GrantHolder {
             grant: grant.id.0,
             kind: if grant.holder.is_some() {
                 HolderKind::Account
@@ -244,9 +284,9 @@ fn manager_keys(
             },
             holder: grant.holder.map_or(grant.id.0, |h| h.0),
             salt: Bytes32(grant.salt),
-            cover_wrap: Bytes(seals.cover_wrap),
-        });
-    }
+            cover_wrap: Bytes(wraps.remove(&grant.id).unwrap_or_default()),
+        })
+        .collect();
     let older = patients::list_older_seeds(db, row.id)?
         .into_iter()
         .map(|(generation, wrapped)| WrappedSeed {
@@ -285,7 +325,7 @@ pub(crate) fn append_statement(
     patient: PatientId,
     statement: &SignedStatement,
     now: Timestamp,
-) -> Result<PatientStatement, Failure<chartkey_domain::records::RecordError>> {
+) -> Result<PatientStatement, Failure<RecordError>> {
     let read = statement.patient_statement()?;
     let head = patients::lookup_newest_statement(tx, patient, None)?
         .ok_or(Failure::Internal("a patient without a chain"))?;
@@ -332,7 +372,7 @@ pub(crate) const fn kind_word(says: &PatientSays) -> &'static str {
 fn generation(
     db: &mut Reader,
     patient: PatientId,
-) -> Result<GenerationTerms, Failure<chartkey_domain::records::RecordError>> {
+) -> Result<GenerationTerms, Failure<RecordError>> {
     let row = patients::lookup_newest_statement(db, patient, Some("generation"))?
         .ok_or(Failure::Internal("a patient without a generation"))?;
     match signed(row)?.patient_statement()?.says {
@@ -345,11 +385,11 @@ fn generation(
 pub(crate) fn inbox_key(
     db: &mut Reader,
     patient: PatientId,
-) -> Result<chartkey_crypto::seal::KemPublic, Failure<chartkey_domain::records::RecordError>> {
+) -> Result<chartkey_crypto::seal::KemPublic, Failure<RecordError>> {
     Ok(generation(db, patient)?.inbox_key)
 }
 
-type Moved = Failure<chartkey_domain::records::RecordError>;
+type Moved = Failure<RecordError>;
 
 /// The writer saw another state than is stored: seal again.
 pub(crate) fn moved() -> Moved {
@@ -419,6 +459,7 @@ fn insert_epochs(
             .iter()
             .find(|l| l.compartment == *compartment && l.epoch == *epoch && l.previous == current)
             .ok_or(VaultError::Input("an epoch without its predecessor's key"))?;
+        check_size(&link.wrapped, MAX_WRAP_BYTES, "links.wrapped")?;
         let epoch = EpochRow {
             compartment: *compartment,
             generation: epoch.generation,
@@ -451,6 +492,7 @@ fn take_reissued(
         let (Some(sealed), true) = (sealed, named.contains(&grant.id.0)) else {
             return Err(moved());
         };
+        check_size(&sealed.keyring, MAX_KEYRING_BYTES, "keyrings.keyring")?;
         grants::update_keyring(tx, grant.id, &sealed.keyring.0, row.generation)?;
         for (compartment, epoch) in covered {
             grants::insert_hold(tx, grant.id, *compartment, epoch.generation, epoch.n)?;
@@ -477,7 +519,7 @@ pub async fn list_unadopted_batches(
     service
         .store()
         .read("record.adopt", move |db| {
-            permit::<chartkey_domain::records::RecordError>(
+            permit::<RecordError>(
                 db,
                 &asking,
                 Action::ListUnadoptedBatches,
@@ -527,24 +569,7 @@ pub async fn adopt_batches(
         .write("record.adopt", move |tx| {
             let patient = PatientId(sealed.patient);
             let (row, permit) = permit(tx, &asking, Action::AdoptBatches, patient, now)?;
-            if row.grants_version != sealed.grants_version {
-                return Err(moved());
-            }
-            let mut count = 0_u64;
-            for adopted in &sealed.batches {
-                let id = BatchId(adopted.id);
-                let Some(batch) = batches::lookup(tx, patient, id)? else {
-                    continue;
-                };
-                let epoch = current_epoch(tx, &row, batch.compartment)?;
-                let stale = patients::is_stale(tx, patient, batch.compartment, epoch, now)?;
-                if stale || (adopted.epoch.generation, adopted.epoch.n) != epoch {
-                    return Err(moved());
-                }
-                if batches::adopt(tx, patient, id, epoch, &adopted.wrapped.0)? {
-                    count += 1;
-                }
-            }
+            let count = take_adoption(tx, &row, &sealed, now)?;
             let entry = NewEntry::under(TrailAction::RecordAdopt, now, &permit).count(count);
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
             Ok(WriteOutcome {
@@ -553,6 +578,56 @@ pub async fn adopt_batches(
             })
         })
         .await
+}
+
+/// Takes batches over, and sets those aside that no manager can open; how many
+/// were taken over.
+fn take_adoption(
+    tx: &mut Tx,
+    row: &PatientRow,
+    sealed: &SealedAdoption,
+    now: Timestamp,
+) -> Result<u64, Moved> {
+    if row.grants_version != sealed.grants_version {
+        return Err(moved());
+    }
+    let most = usize::try_from(ADOPTION_PAGE).unwrap_or(usize::MAX);
+    if sealed.batches.len() > most || sealed.unopenable.len() > most {
+        return Err(RecordError::TooMany.into());
+    }
+    let mut count = 0_u64;
+    for adopted in &sealed.batches {
+        let id = BatchId(adopted.id);
+        let Some(batch) = batches::lookup(tx, row.id, id)? else {
+            continue;
+        };
+        let epoch = current_epoch(tx, row, batch.compartment)?;
+        let stale = patients::is_stale(tx, row.id, batch.compartment, epoch, now)?;
+        if stale || (adopted.epoch.generation, adopted.epoch.n) != epoch {
+            return Err(moved());
+        }
+        check_size(&adopted.wrapped, MAX_WRAP_BYTES, "batches.wrapped")?;
+        if batches::adopt(tx, row.id, id, epoch, &adopted.wrapped.0)? {
+            count += 1;
+        }
+    }
+    for id in &sealed.unopenable {
+        batches::set_aside(tx, row.id, BatchId(*id))?;
+    }
+    Ok(count)
+}
+
+/// Refuses sealed bytes that are longer than what they stand for can be.
+pub(crate) fn check_size<E: NounError>(
+    bytes: &Bytes,
+    most: usize,
+    field: &str,
+) -> Result<(), Failure<E>> {
+    if bytes.0.len() <= most {
+        Ok(())
+    } else {
+        Err(Failure::field(field, "longer than it can be"))
+    }
 }
 
 /// `POST /api/patients/{id}/generations`: a new seed, held by those it names.
@@ -604,9 +679,8 @@ pub(crate) fn take_generation(
     {
         return Err(moved());
     }
-    if terms.managers.is_empty() {
-        return Err(VaultError::Input("a record needs somebody who manages it").into());
-    }
+    check_managers(tx, row, &terms)?;
+    check_size(&sealed.previous.wrapped, MAX_WRAP_BYTES, "previous.wrapped")?;
     patients::insert_older_seed(tx, patient, row.generation, &sealed.previous.wrapped.0)?;
     patients::delete_managers(tx, patient)?;
     for manager in &terms.managers {
@@ -615,6 +689,7 @@ pub(crate) fn take_generation(
             .iter()
             .find(|s| s.account == manager.account)
             .ok_or(VaultError::Input("a manager without a seed"))?;
+        check_size(&seed.sealed, MAX_WRAP_BYTES, "seeds.sealed")?;
         let account = AccountId(manager.account);
         let role = if row.owner == Some(account) {
             "owner"
@@ -637,6 +712,32 @@ pub(crate) fn take_generation(
     Ok(())
 }
 
+/// Managers are accounts that hold keys, each named once; and nobody but the
+/// owner leaves the owner out.
+fn check_managers(
+    db: &mut Reader,
+    row: &PatientRow,
+    terms: &GenerationTerms,
+) -> Result<(), Moved> {
+    if terms.managers.is_empty() {
+        return Err(VaultError::Input("a record needs somebody who manages it").into());
+    }
+    let named: BTreeSet<Id> = terms.managers.iter().map(|m| m.account).collect();
+    if terms.managers.len() > MAX_MANAGERS || named.len() != terms.managers.len() {
+        return Err(VaultError::Input("too many managers, or one of them twice").into());
+    }
+    if row.owner.is_some_and(|owner| !named.contains(&owner.0)) {
+        return Err(VaultError::Input("the owner stays a manager").into());
+    }
+    for account in named {
+        let known = accounts::lookup(db, AccountId(account))?;
+        if known.is_none_or(|a| a.kem_public.is_none() || a.kind == "admin") {
+            return Err(VaultError::Input("a manager who holds no key").into());
+        }
+    }
+    Ok(())
+}
+
 fn first_epochs(
     tx: &mut Tx,
     row: &PatientRow,
@@ -656,6 +757,7 @@ fn first_epochs(
             .ok_or(VaultError::Input(
                 "a compartment without its predecessor's key",
             ))?;
+        check_size(&link.wrapped, MAX_WRAP_BYTES, "links.wrapped")?;
         let epoch = EpochRow {
             compartment,
             generation,
@@ -688,8 +790,12 @@ fn carry_over(
             .ok_or(VaultError::Input(
                 "a grant carried over without its keyring",
             ))?;
+        check_size(&keyring.keyring, MAX_KEYRING_BYTES, "keyrings.keyring")?;
         grants::update_keyring(tx, grant.id, &keyring.keyring.0, terms.generation)?;
         let cover = sealed.cover_wraps.iter().find(|c| c.grant == grant.id.0);
+        if let Some(cover) = cover {
+            check_size(&cover.wrapped, MAX_COVER_BYTES, "cover_wraps.wrapped")?;
+        }
         let cover = cover.map(|c| c.wrapped.0.as_slice());
         grants::update_carried(tx, grant.id, carried.grant_key.as_bytes(), cover)?;
         for (compartment, epoch) in &carried.holds {

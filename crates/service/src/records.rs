@@ -8,7 +8,7 @@ mod read;
 mod write;
 
 use chartkey_domain::ids::RecordId;
-use chartkey_domain::policy::{self, Action, Permit, Refusal, Scope, Target};
+use chartkey_domain::policy::{self, Action, Permit, Refusal, Target};
 use chartkey_domain::records::RecordFacts;
 use chartkey_store::Reader;
 use chartkey_store::records::{self, RecordRow};
@@ -20,7 +20,7 @@ use crate::{Caller, Failure, NounError};
 
 pub use known::{MAX_TAGS, find_known_record, find_known_tags};
 pub use read::{HistoryItem, count_records, find_record, list_record_history, list_records};
-pub(crate) use read::{read_record, sealed_page};
+pub(crate) use read::{cursor_at, list_named, read_record, sealed_page};
 pub use write::{MAX_INLINE_BYTES, create_records, delete_record, move_record};
 
 /// Errors of this noun.
@@ -64,20 +64,6 @@ pub(crate) fn permit_record(
         &Target::Record(&patient, &target),
         now,
     )?)
-}
-
-/// Whether a permit that lets write reaches an existing record: a manager
-/// every one, others what they wrote, or may read and write.
-fn reaches(permit: &Permit, record: &RecordRow) -> bool {
-    match permit.scope() {
-        Scope::All => true,
-        Scope::Within(within) => {
-            let facts = record_facts(record);
-            (within.author.is_some() && within.author == record.author)
-                || within.reads.iter().any(|c| c.covers_record(&facts))
-        }
-        Scope::Nothing => false,
-    }
 }
 
 const fn to_kind(kind: RecipientKind) -> &'static str {

@@ -292,6 +292,8 @@ CREATE TABLE batches (
     created_at BIGINT NOT NULL
 ) /*rows*/;
 CREATE INDEX batches_compartment ON batches (patient_id, compartment, generation, n);
+-- Sealed directly, and waiting for a manager.
+CREATE INDEX batches_waiting ON batches (patient_id, id) WHERE generation IS NULL;
 
 -- The batch key sealed to principals that do not hold the compartment.
 CREATE TABLE envelopes (
@@ -320,9 +322,10 @@ CREATE TABLE records (
     updated_at BIGINT NOT NULL,
     deleted_at BIGINT
 ) /*rows*/;
-CREATE UNIQUE INDEX records_identity ON records (patient_id, compartment, identity_tag) WHERE deleted_at IS NULL;
+-- The tag stands before the compartment: imports look tags up by the thousand.
+CREATE UNIQUE INDEX records_identity ON records (patient_id, identity_tag, compartment) WHERE deleted_at IS NULL;
 CREATE INDEX records_patient ON records (patient_id, updated_at, id);
-CREATE INDEX records_patient_type ON records (patient_id, record_type, updated_at);
+CREATE INDEX records_patient_type ON records (patient_id, record_type, updated_at, id);
 CREATE INDEX records_author ON records (author_account) WHERE author_account IS NOT NULL;
 CREATE INDEX records_source ON records (source_id) WHERE source_id IS NOT NULL;
 
@@ -344,7 +347,8 @@ CREATE TABLE versions (
 ) /*rows*/;
 CREATE INDEX versions_batch ON versions (batch_id);
 CREATE INDEX versions_content ON versions (content_tag) WHERE content_tag IS NOT NULL;
-CREATE INDEX versions_blob ON versions (blob_id) WHERE blob_id IS NOT NULL;
+-- A blob is the body of one version: deleting a record deletes no other's.
+CREATE UNIQUE INDEX versions_blob ON versions (blob_id) WHERE blob_id IS NOT NULL;
 
 -- The key of a single version sealed to a grant that covers just this record.
 CREATE TABLE version_envelopes (

@@ -184,3 +184,15 @@ pub fn adopt(
     )?;
     Ok(true)
 }
+
+/// Sets a directly sealed batch aside that no manager can open: nothing waits
+/// for it any more. It counts as taken over in an epoch that nothing is sealed
+/// in. False where it was not waiting.
+pub fn set_aside(tx: &mut Tx, patient: PatientId, id: BatchId) -> Result<bool, StoreError> {
+    let n = tx.execute(
+        "UPDATE batches SET generation = 0, n = 0
+         WHERE id = ?1 AND patient_id = ?2 AND generation IS NULL",
+        params![id, patient],
+    )?;
+    Ok(n == 1)
+}

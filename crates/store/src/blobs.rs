@@ -123,3 +123,17 @@ pub fn list_unused(r: &mut Reader, before: i64, limit: u32) -> Result<Vec<BlobRo
 pub fn delete(tx: &mut Tx, id: [u8; 16]) -> Result<bool, StoreError> {
     Ok(tx.execute("DELETE FROM blobs WHERE id = ?1", params![id])? == 1)
 }
+
+/// Takes back that a blob is finished, if no version names it: from then on
+/// none can, and its bytes may be deleted. `false` where one does.
+///
+/// # Errors
+/// The engine's.
+pub fn withdraw(tx: &mut Tx, id: [u8; 16]) -> Result<bool, StoreError> {
+    let touched = tx.execute(
+        "UPDATE blobs SET state = 'open' WHERE id = ?1
+           AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.blob_id = blobs.id)",
+        params![id],
+    )?;
+    Ok(touched == 1)
+}

@@ -275,17 +275,40 @@ pub fn list_records(db: &mut Reader, grant: GrantId) -> Result<Vec<RecordId>, St
     )
 }
 
-/// Living grants that name a single record.
+/// Living grants of single records that name this one, and whose types and
+/// kinds take in where it lies (or goes).
 pub fn list_extra_readers(
     db: &mut Reader,
     record: RecordId,
+    compartment: Compartment,
     now: Timestamp,
 ) -> Result<Vec<GrantId>, StoreError> {
-    db.query(
-        "SELECT g.id FROM grant_records r JOIN grants g ON g.id = r.grant_id
-         WHERE r.record_id = ?1 AND g.ended_at IS NULL AND g.expires_at > ?2 ORDER BY g.id",
+    let named = db.query(
+        &format!(
+            "SELECT {COLUMNS} FROM grant_records r JOIN grants g ON g.id = r.grant_id
+             WHERE r.record_id = ?1 AND g.ended_at IS NULL AND g.expires_at > ?2 ORDER BY g.id"
+        ),
         params![record, now],
-        |row| row.get(0),
+        grant_row,
+    )?;
+    Ok(named
+        .into_iter()
+        .filter(|g| {
+            g.types.contains(&compartment.record_type) && compartment.kinds.is_subset_of(g.kinds)
+        })
+        .map(|g| g.id)
+        .collect())
+}
+
+/// Of every grant on a patient the cover that is wrapped for managers.
+pub fn list_cover_wraps(
+    db: &mut Reader,
+    patient: PatientId,
+) -> Result<Vec<(GrantId, Vec<u8>)>, StoreError> {
+    db.query(
+        "SELECT id, cover_wrap FROM grants WHERE patient_id = ?1",
+        params![patient],
+        |row| Ok((row.get(0)?, row.get::<Option<Vec<u8>>>(1)?.unwrap_or_default())),
     )
 }
 

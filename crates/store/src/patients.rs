@@ -241,12 +241,21 @@ pub fn lookup_newest_statement(
     id: PatientId,
     kind: Option<&str>,
 ) -> Result<Option<StatementRow>, StoreError> {
-    db.query_opt(
-        "SELECT seq, kind, body, signature, cosignature, hash FROM patient_statements
-         WHERE patient_id = ?1 AND (?2 IS NULL OR kind = ?2) ORDER BY seq DESC LIMIT 1",
-        params![id, kind],
-        statement_row,
-    )
+    const NEWEST: &str = "SELECT seq, kind, body, signature, cosignature, hash FROM patient_statements \
+         WHERE patient_id = ?1";
+    match kind {
+        // PostgreSQL gives a parameter that is only compared with NULL no type.
+        None => db.query_opt(
+            &format!("{NEWEST} ORDER BY seq DESC LIMIT 1"),
+            params![id],
+            statement_row,
+        ),
+        Some(kind) => db.query_opt(
+            &format!("{NEWEST} AND kind = ?2 ORDER BY seq DESC LIMIT 1"),
+            params![id, kind],
+            statement_row,
+        ),
+    }
 }
 
 /// An epoch that has been begun, or that the first of a generation links back.

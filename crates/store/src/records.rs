@@ -123,6 +123,8 @@ pub struct Filter {
     pub supporting: bool,
     /// Bodies as well as headers.
     pub with_body: bool,
+    /// Only these, at most as many as a page.
+    pub records: Option<Vec<RecordId>>,
     /// Behind this record: its time of storage in ms and id.
     pub after: Option<(i64, RecordId)>,
     /// At most so many.
@@ -149,22 +151,16 @@ fn scope_clause<'a>(permit: &Permit, sql: &mut String, values: &mut Vec<Value<'a
 }
 
 fn coverage_clause<'a>(coverage: &Coverage, sql: &mut String, values: &mut Vec<Value<'a>>) {
-    let types: Vec<String> = coverage
-        .types
-        .iter()
-        .map(|t| {
-            values.push(own(&t));
-            format!("?{}", values.len())
-        })
-        .collect();
-    if types.is_empty() {
+    if coverage.types.is_empty() {
         return;
     }
+    let types: Vec<RecordType> = coverage.types.iter().collect();
+    let types = placeholders(&types, values);
     let hidden = Kinds::ALL.bits() & !coverage.kinds.bits();
     values.push(Value::I64(i64::from(hidden)));
     sql.push_str(&format!(
         " OR (r.record_type IN ({}) AND (r.kinds & ?{}) = 0",
-        types.join(", "),
+        types,
         values.len()
     ));
     if coverage.records.is_some() {
@@ -175,6 +171,22 @@ fn coverage_clause<'a>(coverage: &Coverage, sql: &mut String, values: &mut Vec<V
         ));
     }
     sql.push(')');
+}
+
+/// Adds values, and answers the list that stands for them; NULL for none, which
+/// nothing is equal to.
+fn placeholders<'a>(items: &[impl ToValue], values: &mut Vec<Value<'a>>) -> String {
+    let list: Vec<String> = items
+        .iter()
+        .map(|item| {
+            values.push(own(item));
+            format!("?{}", values.len())
+        })
+        .collect();
+    if list.is_empty() {
+        return "NULL".to_owned();
+    }
+    list.join(", ")
 }
 
 fn own<'a>(value: &impl ToValue) -> Value<'a> {
@@ -213,10 +225,14 @@ pub fn list(
         values.push(Value::I64(*at));
         let at = values.len();
         values.push(own(id));
+        // As a row value, so that the index leads straight to the next page.
         sql.push_str(&format!(
-            " AND (r.updated_at < ?{at} OR (r.updated_at = ?{at} AND r.id < ?{}))",
+            " AND (r.updated_at, r.id) < (?{at}, ?{})",
             values.len()
         ));
+    }
+    if let Some(records) = &filter.records {
+        sql.push_str(&format!(" AND r.id IN ({})", placeholders(records, &mut values)));
     }
     scope_clause(permit, &mut sql, &mut values);
     values.push(Value::I64(i64::from(filter.limit)));
@@ -390,33 +406,40 @@ pub fn delete(
     id: RecordId,
     now: Timestamp,
 ) -> Result<Vec<BlobId>, StoreError> {
-    let blobs = tx.query(
-        "SELECT blob_id FROM versions WHERE record_id = ?1 AND blob_id IS NOT NULL",
-        params![id],
-        |row| row.get(0),
-    )?;
-    tx.execute(
-        "DELETE FROM version_envelopes WHERE record_id = ?1",
-        params![id],
-    )?;
-    tx.execute("DELETE FROM versions WHERE record_id = ?1", params![id])?;
-    tx.execute(
+    let gone = tx.execute(
         "UPDATE records SET deleted_at = ?3, identity_tag = NULL, updated_at = ?3
          WHERE id = ?1 AND patient_id = ?2 AND deleted_at IS NULL",
         params![id, patient, now],
     )?;
-    delete_empty_batches(tx, patient)?;
-    Ok(blobs)
+    if gone == 0 {
+        return Ok(Vec::new());
+    }
+    delete_versions(tx, id)
 }
 
-/// Removes every version of a record, before it is stored again elsewhere.
-pub fn delete_versions(tx: &mut Tx, id: RecordId) -> Result<(), StoreError> {
+/// Removes every version of a record, and the batches that held nothing else.
+/// The blobs that held bodies are returned, to be deleted.
+pub fn delete_versions(tx: &mut Tx, id: RecordId) -> Result<Vec<BlobId>, StoreError> {
+    let held: Vec<(BatchId, Option<BlobId>)> = tx.query(
+        "SELECT batch_id, blob_id FROM versions WHERE record_id = ?1 ORDER BY batch_id",
+        params![id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     tx.execute(
         "DELETE FROM version_envelopes WHERE record_id = ?1",
         params![id],
     )?;
     tx.execute("DELETE FROM versions WHERE record_id = ?1", params![id])?;
-    Ok(())
+    let mut batches: Vec<BatchId> = held.iter().map(|(batch, _)| *batch).collect();
+    batches.dedup();
+    for batch in batches {
+        tx.execute(
+            "DELETE FROM batches WHERE id = ?1
+               AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.batch_id = batches.id)",
+            params![batch],
+        )?;
+    }
+    Ok(held.into_iter().filter_map(|(_, blob)| blob).collect())
 }
 
 /// Puts a record into another compartment.
@@ -438,15 +461,6 @@ pub fn update_compartment(
             compartment.kinds,
             now
         ],
-    )?;
-    Ok(())
-}
-
-fn delete_empty_batches(tx: &mut Tx, patient: PatientId) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM batches WHERE patient_id = ?1
-           AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.batch_id = batches.id)",
-        params![patient],
     )?;
     Ok(())
 }

@@ -24,11 +24,12 @@ use crate::{Failure, records};
 
 /// Source of what a person uploads; part of a record's identity.
 pub const UPLOAD: &str = "upload";
+/// A page of so many records is opened on two threads: somebody waits for it.
+const LONG_PAGE: usize = 128;
 /// Most headers that a search opens.
 const SEARCH_LIMIT: u32 = 100_000;
 
 /// What is uploaded.
-#[derive(Debug)]
 pub enum Upload {
     /// FHIR R4 JSON: a resource, a Bundle, or NDJSON.
     Fhir {
@@ -46,6 +47,12 @@ pub enum Upload {
         /// Its date, as FHIR text.
         date: Option<String>,
     },
+}
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Upload")
+    }
 }
 
 /// What an upload did.
@@ -68,7 +75,7 @@ pub struct Report {
 }
 
 /// Which records are wanted.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct RecordQuery {
     /// Of this type.
     pub record_type: Option<RecordType>,
@@ -88,8 +95,13 @@ pub struct RecordQuery {
     pub cursor: Option<String>,
 }
 
+impl std::fmt::Debug for RecordQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecordQuery")
+    }
+}
+
 /// A record in the clear.
-#[derive(Debug)]
 pub struct RecordView {
     /// Its id.
     pub id: RecordId,
@@ -113,6 +125,12 @@ pub struct RecordView {
     pub updated_at: Timestamp,
     /// Its content, unless only headers were wanted or it is a file.
     pub content: Content,
+}
+
+impl std::fmt::Debug for RecordView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RecordView({})", self.id)
+    }
 }
 
 /// The content of a record in the clear.
@@ -239,31 +257,36 @@ impl Assisted {
             record_types: query.record_type.into_iter().collect(),
         })
         .map_err(|_| Failure::field("from", "not a date"))?;
-        let skip: usize = match &query.cursor {
-            None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| Failure::field("cursor", "not a cursor of this list"))?,
-        };
         let sealed = SealedQuery {
             record_type: query.record_type,
             source: query.source.clone(),
-            headers_only: query.headers_only,
+            headers_only: true,
             limit: Some(SEARCH_LIMIT),
+            cursor: query.cursor.clone(),
             ..SealedQuery::default()
         };
         let page = records::list_records(&self.service, &self.caller, patient, sealed)
             .await
             .map_err(coded)?;
         let mut found: Vec<RecordView> = self
-            .open_page(patient, &page, !query.headers_only)
+            .open_page(patient, &page, false)
             .await?
             .into_iter()
             .filter(|r| search.matches(r.record_type, &r.fields.header))
-            .skip(skip)
+            .take(wanted + 1)
             .collect();
-        let next = (found.len() > wanted).then(|| (skip + wanted).to_string());
+        let more = found.len() > wanted;
         found.truncate(wanted);
+        let last = found.last().filter(|_| more);
+        let next = last.map(|r| records::cursor_at(r.updated_at, r.id));
+        if !query.headers_only && !found.is_empty() {
+            // Bodies of these alone, so that memory holds a page of them at most.
+            let named = found.iter().map(|r| r.id).collect();
+            let page = records::list_named(&self.service, &self.caller, patient, named)
+                .await
+                .map_err(coded)?;
+            found = self.open_page(patient, &page, true).await?;
+        }
         Ok(Page { items: found, next })
     }
 
@@ -307,7 +330,19 @@ impl Assisted {
         }
         let keys = self.read_keys(patient, true).await?;
         let batches = BatchKeys::of_page(page, &keys, Some(&self.client.account));
-        open_all(page, &keys, &batches, with_body).map_err(Failure::Vault)
+        if let [only] = page.items.as_slice() {
+            let open = open_one(only, &keys, &batches, with_body).map_err(Failure::Vault)?;
+            return Ok(vec![open]);
+        }
+        // What somebody sealed as nonsense hides nothing but itself.
+        let items: Vec<RecordView> = page
+            .items
+            .iter()
+            .filter_map(|sealed| open_one(sealed, &keys, &batches, with_body).ok())
+            .collect();
+        let closed = page.items.len().saturating_sub(items.len());
+        tracing::warn!(closed, "some of a page of records did not open");
+        Ok(items)
     }
 
     /// Writes a new version of a record that the caller means to be at
@@ -461,10 +496,20 @@ fn open_all(
     batches: &BatchKeys,
     with_body: bool,
 ) -> Result<Vec<RecordView>, VaultError> {
-    page.items
-        .iter()
-        .map(|sealed| open_one(sealed, keys, batches, with_body))
-        .collect()
+    let open = |part: &[SealedRecord]| -> Result<Vec<RecordView>, VaultError> {
+        let one = |sealed| open_one(sealed, keys, batches, with_body);
+        part.iter().map(one).collect()
+    };
+    if page.items.len() < LONG_PAGE {
+        return open(&page.items);
+    }
+    let (front, back) = page.items.split_at(page.items.len() / 2);
+    std::thread::scope(|scope| {
+        let back = scope.spawn(|| open(back));
+        let mut items = open(front)?;
+        items.extend(back.join().map_err(|_panic| VaultError::Internal)??);
+        Ok(items)
+    })
 }
 
 /// Opens one record with keys at hand. Links come through here too.

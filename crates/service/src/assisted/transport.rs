@@ -71,7 +71,7 @@ impl InProcess {
 impl Transport for InProcess {
     async fn patient_keys(&self, patient: Id) -> Result<PatientKeys, VaultError> {
         self.pass(
-            patients::find_patient_keys(&self.service, &self.caller, PatientId(patient)).await,
+            patients::load_patient_keys(&self.service, &self.caller, PatientId(patient)).await,
         )
     }
 

@@ -32,7 +32,12 @@ pub(crate) fn parse_cursor(cursor: &str) -> Option<(i64, RecordId)> {
 }
 
 fn cursor(row: &RecordRow) -> String {
-    format!("{}~{}", row.updated_at.as_millisecond(), row.id)
+    cursor_at(row.updated_at, row.id)
+}
+
+/// The cursor behind a record of a list.
+pub(crate) fn cursor_at(updated_at: Timestamp, record: RecordId) -> String {
+    format!("{}~{record}", updated_at.as_millisecond())
 }
 
 /// `GET /api/records` sealed: a page of what the caller may see, logged before
@@ -43,6 +48,37 @@ pub async fn list_records(
     patient: PatientId,
     query: SealedQuery,
 ) -> Result<SealedPage, RecordFailure> {
+    list_page(service, caller, patient, move |db, permit| sealed_page(db, permit, &query)).await
+}
+
+/// These records with their bodies, as far as the caller may see them: what a
+/// search found among headers.
+pub(crate) async fn list_named(
+    service: &Service,
+    caller: &Caller,
+    patient: PatientId,
+    named: Vec<RecordId>,
+) -> Result<SealedPage, RecordFailure> {
+    list_page(service, caller, patient, move |db, permit| {
+        let filter = Filter {
+            supporting: true,
+            with_body: true,
+            limit: u32::try_from(named.len()).unwrap_or(MAX_PAGE),
+            records: Some(named),
+            ..Filter::default()
+        };
+        let rows = records::list(db, permit, &filter)?;
+        Ok(render_page(db, permit, rows, None)?)
+    })
+    .await
+}
+
+async fn list_page(
+    service: &Service,
+    caller: &Caller,
+    patient: PatientId,
+    page: impl FnOnce(&mut Reader, &Permit) -> Result<SealedPage, RecordFailure> + Send + 'static,
+) -> Result<SealedPage, RecordFailure> {
     let now = service.now();
     let asking = caller.clone();
     let (permit, page) = service
@@ -50,7 +86,7 @@ pub async fn list_records(
         .read_long("record.list", move |db| {
             let (_, permit) =
                 permit::<RecordError>(db, &asking, Action::ListRecords, patient, now)?;
-            let page = sealed_page(db, &permit, &query)?;
+            let page = page(db, &permit)?;
             Ok::<_, RecordFailure>((permit, page))
         })
         .await?;
@@ -85,11 +121,15 @@ async fn log(
     let mut rng = service.rng();
     let asking = caller.clone();
     let used = permit.grants();
+    let taken_along = permit.action() == Action::FindRecordContent;
     service
         .store()
         .write(name, move |tx| {
             for grant in used {
                 grants::count_access(tx, grant, now)?;
+                if taken_along {
+                    grants::count_download(tx, grant, now)?;
+                }
             }
             Ok(trail::append_by(tx, entry, &asking, &mut rng)?)
         })
@@ -117,6 +157,7 @@ pub(crate) fn sealed_page(
         with_body: !query.headers_only,
         after,
         limit: limit.saturating_add(1),
+        records: None,
     };
     let mut rows = records::list(db, permit, &filter)?;
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -172,6 +213,13 @@ fn render_page(
 }
 
 fn sealed_record(row: RecordRow, version: VersionRow, extra: Vec<VersionEnvelope>) -> SealedRecord {
+    // The newest version counts from when the record last changed, a move too:
+    // that is the order of lists.
+    let updated_at = if version.version == row.version {
+        row.updated_at
+    } else {
+        version.created_at
+    };
     SealedRecord {
         id: row.id.0,
         patient: row.patient.0,
@@ -187,7 +235,7 @@ fn sealed_record(row: RecordRow, version: VersionRow, extra: Vec<VersionEnvelope
         source: row.source,
         author: version.author.map(|a| a.0),
         created_at: row.created_at,
-        updated_at: version.created_at,
+        updated_at,
         extra,
     }
 }
@@ -322,10 +370,11 @@ pub async fn list_record_history(
 ) -> Result<Vec<HistoryItem>, RecordFailure> {
     let now = service.now();
     let asking = caller.clone();
-    let (permit, items) = service
+    let (permit, record_type, items) = service
         .store()
         .read("record.history", move |db| {
             let permit = permit_record(db, &asking, Action::ListRecordHistory, record, now)?;
+            let row = records::lookup(db, record)?.ok_or(RecordError::Unknown)?;
             let items: Vec<HistoryItem> = records::list_versions(db, &permit)?
                 .into_iter()
                 .map(|v| HistoryItem {
@@ -336,10 +385,12 @@ pub async fn list_record_history(
                     sealed_hash: v.sealed_hash,
                 })
                 .collect();
-            Ok::<_, RecordFailure>((permit, items))
+            Ok::<_, RecordFailure>((permit, row.compartment.record_type, items))
         })
         .await?;
-    let entry = NewEntry::under(TrailAction::RecordList, now, &permit).count(items.len() as u64);
+    let entry = NewEntry::under(TrailAction::RecordList, now, &permit)
+        .count(items.len() as u64)
+        .types(RecordTypes::of(record_type));
     log(service, caller, "record.history", &permit, entry).await?;
     Ok(items)
 }
@@ -361,7 +412,8 @@ pub async fn count_records(
             Ok::<_, RecordFailure>((permit, counts))
         })
         .await?;
-    let entry = NewEntry::under(TrailAction::RecordList, now, &permit);
+    let entry = NewEntry::under(TrailAction::RecordList, now, &permit)
+        .types(counts.iter().map(|(c, _)| c.record_type).collect());
     log(service, caller, "record.summary", &permit, entry).await?;
     Ok(counts)
 }

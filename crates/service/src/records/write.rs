@@ -14,6 +14,7 @@ use chartkey_store::grants::{self, GrantRow};
 use chartkey_store::patients::{self, PatientRow};
 use chartkey_store::records::{self, RecordRow, VersionRow};
 use chartkey_store::{StoreError, Tx, shares};
+use chartkey_vault::Id;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{
     Envelope, NewSealedRecord, RecipientKind, SealedBatch, SealedMove, SealedWrite, WriteOutcome,
@@ -21,13 +22,17 @@ use chartkey_vault::protocol::{
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::patients::{covers, current_epoch, moved, permit};
+use crate::patients::{MAX_WRAP_BYTES, check_size, covers, current_epoch, moved, permit};
 use crate::{Caller, Failure, Service, trail};
 
-use super::{RecordError, RecordFailure, permit_record, reaches, to_kind};
+use super::{RecordError, RecordFailure, permit_record, to_kind};
 
 /// Largest sealed body kept in the database; larger ones are blobs.
 pub const MAX_INLINE_BYTES: usize = 4 << 20;
+
+/// Longest sealed header, in bytes: titles, codes, a name and a signature. It
+/// bounds what a search over a whole record opens.
+pub const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// `POST /api/records` sealed: stores new records and new versions.
 pub async fn create_records(
@@ -38,12 +43,21 @@ pub async fn create_records(
     let now = service.now();
     let mut rng = service.rng();
     let asking = caller.clone();
+    check_numbers(&write)?;
+    // Not on the thread that everybody's writes wait for.
+    let hashes: Vec<[u8; 32]> = write.records.iter().map(sealed_hash).collect();
     service
         .store()
         .write("record.create", move |tx| {
             let patient = PatientId(write.patient);
             let (row, permit) = permit(tx, &asking, Action::CreateRecord, patient, now)?;
-            let taken = take_write(tx, &row, &permit, &write, now)?;
+            let by = Writing {
+                asking: &asking,
+                row: &row,
+                permit: &permit,
+                now,
+            };
+            let taken = take_write(tx, &by, &write, &hashes)?;
             for record_type in taken.types.iter() {
                 shares::mark_files_stale(tx, patient, record_type)?;
             }
@@ -67,6 +81,14 @@ pub async fn create_records(
         .await
 }
 
+/// Who writes, into whose record, when.
+struct Writing<'a> {
+    asking: &'a Caller,
+    row: &'a PatientRow,
+    permit: &'a Permit,
+    now: Timestamp,
+}
+
 struct Taken {
     created: u64,
     updated: u64,
@@ -74,28 +96,37 @@ struct Taken {
     single: Option<(RecordId, u32, [u8; 32])>,
 }
 
-fn take_write(
-    tx: &mut Tx,
-    row: &PatientRow,
-    permit: &Permit,
-    write: &SealedWrite,
-    now: Timestamp,
-) -> Result<Taken, RecordFailure> {
+/// What can be refused before anything is looked at.
+fn check_numbers(write: &SealedWrite) -> Result<(), RecordFailure> {
     if write.records.len() > MAX_RECORDS_PER_WRITE || write.batches.len() > MAX_RECORDS_PER_WRITE {
         return Err(RecordError::TooMany.into());
     }
     if write.records.is_empty() {
         return Err(Failure::field("records", "nothing to write"));
     }
-    if row.grants_version != write.grants_version {
+    check_records(&write.records)
+}
+
+fn check_records(records: &[NewSealedRecord]) -> Result<(), RecordFailure> {
+    for record in records {
+        check_size(&record.header, MAX_HEADER_BYTES, "records.header")?;
+        for extra in &record.extra {
+            check_size(&extra.sealed, MAX_WRAP_BYTES, "records.extra")?;
+        }
+    }
+    Ok(())
+}
+
+fn take_write(
+    tx: &mut Tx,
+    by: &Writing<'_>,
+    write: &SealedWrite,
+    hashes: &[[u8; 32]],
+) -> Result<Taken, RecordFailure> {
+    if by.row.grants_version != write.grants_version {
         return Err(moved());
     }
-    let living = grants::list_living(tx, row.id, now)?;
-    let mut compartments = BTreeMap::new();
-    for batch in &write.batches {
-        insert_batch(tx, row, permit, &living, batch, now)?;
-        compartments.insert(batch.id, batch.compartment);
-    }
+    let compartments = insert_batches(tx, by, &write.batches)?;
     let mut taken = Taken {
         created: 0,
         updated: 0,
@@ -103,26 +134,41 @@ fn take_write(
         single: None,
     };
     let mut used = BTreeSet::new();
-    for record in &write.records {
+    for (record, hash) in write.records.iter().zip(hashes) {
         let compartment = *compartments
             .get(&record.batch)
             .ok_or_else(|| Failure::field("records.batch", "not one of this write's batches"))?;
         used.insert(record.batch);
-        may_write(permit, compartment)?;
-        let hash = if record.version == 1 {
+        may_write(by.permit, compartment)?;
+        if record.version == 1 {
             taken.created += 1;
-            insert_record(tx, row.id, permit, record, compartment, now)?
+            insert_record(tx, by, record, compartment, *hash)?;
         } else {
             taken.updated += 1;
-            insert_successor(tx, row.id, permit, record, compartment, now)?
-        };
+            insert_successor(tx, by, record, compartment, *hash)?;
+        }
         taken.types = taken.types.union(RecordTypes::of(compartment.record_type));
-        taken.single = Some((RecordId(record.id), record.version, hash));
+        taken.single = Some((RecordId(record.id), record.version, *hash));
     }
     if used.len() != compartments.len() {
         return Err(Failure::field("batches", "a batch without records"));
     }
     Ok(taken)
+}
+
+/// Stores the batches of a write; which compartment each is for.
+fn insert_batches(
+    tx: &mut Tx,
+    by: &Writing<'_>,
+    batches: &[SealedBatch],
+) -> Result<BTreeMap<Id, Compartment>, RecordFailure> {
+    let living = grants::list_living(tx, by.row.id, by.now)?;
+    let mut compartments = BTreeMap::new();
+    for batch in batches {
+        insert_batch(tx, by.row, by.permit, &living, batch, by.now)?;
+        compartments.insert(batch.id, batch.compartment);
+    }
+    Ok(compartments)
 }
 
 /// Whether the permit lets write into a compartment.
@@ -165,7 +211,7 @@ fn insert_batch(
         }
     }
     match (&batch.epoch, &batch.wrapped) {
-        (Some(sealed_for), Some(_)) => {
+        (Some(sealed_for), Some(wrapped)) => {
             if !permit.is_managers() {
                 return Err(VaultError::Input("only a manager wraps a batch").into());
             }
@@ -173,47 +219,64 @@ fn insert_batch(
             if stale || (sealed_for.generation, sealed_for.n) != epoch {
                 return Err(moved());
             }
+            check_size(wrapped, MAX_WRAP_BYTES, "batches.wrapped")?;
         }
-        (None, None) => {
-            let inbox = batch
-                .envelopes
-                .iter()
-                .any(|e| e.to == RecipientKind::Inbox && e.id == row.id.0);
-            if !inbox {
-                return Err(VaultError::Input("a direct batch is sealed to the inbox").into());
-            }
-        }
+        (None, None) => {}
         _ => {
             return Err(
                 VaultError::Input("a batch is wrapped in an epoch or sealed directly").into(),
             );
         }
     }
-    let sealed_to: BTreeSet<GrantId> = batch
-        .envelopes
-        .iter()
-        .filter(|e| e.to == RecipientKind::Grant)
-        .map(|e| GrantId(e.id))
-        .collect();
-    if sealed_to != due {
-        return Err(moved());
-    }
-    let author = permit.account();
-    let own = |e: &Envelope| e.to != RecipientKind::Account || author.is_some_and(|a| a.0 == e.id);
-    if !batch.envelopes.iter().all(own) {
-        return Err(VaultError::Input("sealed to an account that is not the author").into());
-    }
+    check_recipients(row, permit, &due, batch)?;
     let stored = BatchRow {
         id: BatchId(batch.id),
         patient: row.id,
         compartment: batch.compartment,
         epoch: batch.epoch.map(|e| (e.generation, e.n)),
         wrapped: batch.wrapped.as_ref().map(|w| w.0.clone()),
-        author,
+        author: permit.account(),
         created_at: now,
     };
     let envelopes: Vec<EnvelopeRow> = batch.envelopes.iter().map(envelope_row).collect();
     batches::insert(tx, &stored, &envelopes).map_err(exists)
+}
+
+/// A batch is sealed once to each grant that is due, to the inbox exactly where
+/// nobody wrapped it, beside those at most to its author.
+fn check_recipients(
+    row: &PatientRow,
+    permit: &Permit,
+    due: &BTreeSet<GrantId>,
+    batch: &SealedBatch,
+) -> Result<(), RecordFailure> {
+    let mut grants = BTreeSet::new();
+    let (mut inbox, mut author) = (false, false);
+    for envelope in &batch.envelopes {
+        check_size(&envelope.sealed, MAX_WRAP_BYTES, "batches.envelopes")?;
+        let fresh = match envelope.to {
+            RecipientKind::Grant => grants.insert(GrantId(envelope.id)),
+            RecipientKind::Inbox => {
+                envelope.id == row.id.0
+                    && batch.wrapped.is_none()
+                    && !std::mem::replace(&mut inbox, true)
+            }
+            RecipientKind::Account => {
+                permit.account().is_some_and(|a| a.0 == envelope.id)
+                    && !std::mem::replace(&mut author, true)
+            }
+        };
+        if !fresh {
+            return Err(VaultError::Input("sealed to somebody who is not to open it").into());
+        }
+    }
+    if batch.wrapped.is_none() && !inbox {
+        return Err(VaultError::Input("a direct batch is sealed to the inbox").into());
+    }
+    if grants != *due {
+        return Err(moved());
+    }
+    Ok(())
 }
 
 fn envelope_row(envelope: &Envelope) -> EnvelopeRow {
@@ -233,52 +296,53 @@ fn exists(error: StoreError) -> RecordFailure {
 
 fn insert_record(
     tx: &mut Tx,
-    patient: PatientId,
-    permit: &Permit,
+    by: &Writing<'_>,
     record: &NewSealedRecord,
     compartment: Compartment,
-    now: Timestamp,
-) -> Result<[u8; 32], RecordFailure> {
+    hash: [u8; 32],
+) -> Result<(), RecordFailure> {
     if !record.extra.is_empty() {
         return Err(VaultError::Input("a new record has no extra readers").into());
     }
+    let source = if by.permit.is_managers() {
+        "upload"
+    } else {
+        "provider"
+    };
     let stored = RecordRow {
         id: RecordId(record.id),
-        patient,
+        patient: by.row.id,
         compartment,
         supporting: record.supporting,
         version: 1,
         identity_tag: record.identity_tag.map(|t| t.0),
-        source: if permit.is_managers() {
-            "upload"
-        } else {
-            "provider"
-        }
-        .to_owned(),
-        author: permit.account(),
-        created_at: now,
-        updated_at: now,
+        source: source.to_owned(),
+        author: by.permit.account(),
+        created_at: by.now,
+        updated_at: by.now,
         deleted_at: None,
     };
     records::insert(tx, &stored).map_err(exists)?;
-    insert_version(tx, permit, record, now)
+    insert_version(tx, by, record, hash, None)
 }
 
-/// A new version: the same compartment, or (for those who do not manage) the
-/// same type with kinds added.
+/// A new version: the same compartment, or the same type with kinds added.
+/// Whoever does not manage is asked for again, about this very record: what
+/// lets add to a patient's record lets change only what may be read, too.
 fn insert_successor(
     tx: &mut Tx,
-    patient: PatientId,
-    permit: &Permit,
+    by: &Writing<'_>,
     record: &NewSealedRecord,
     compartment: Compartment,
-    now: Timestamp,
-) -> Result<[u8; 32], RecordFailure> {
+    hash: [u8; 32],
+) -> Result<(), RecordFailure> {
     let id = RecordId(record.id);
     let known = records::lookup(tx, id)?
-        .filter(|r| r.patient == patient && r.deleted_at.is_none())
-        .filter(|r| reaches(permit, r))
+        .filter(|r| r.patient == by.row.id && r.deleted_at.is_none())
         .ok_or(RecordError::Unknown)?;
+    if !by.permit.is_managers() {
+        permit_record(tx, by.asking, Action::UpdateRecord, id, by.now)?;
+    }
     if known.compartment.record_type != compartment.record_type
         || !known.compartment.kinds.is_subset_of(compartment.kinds)
     {
@@ -286,35 +350,46 @@ fn insert_successor(
             VaultError::Input("a new version keeps the type; other changes are a move").into(),
         );
     }
-    let due: BTreeSet<GrantId> = grants::list_extra_readers(tx, id, now)?
+    let next = records::update_version(tx, by.row.id, id, record.version, compartment, by.now);
+    if !next.map_err(exists)? {
+        return Err(RecordError::VersionMismatch.into());
+    }
+    insert_version(tx, by, record, hash, None)?;
+    insert_extra(tx, by, record, compartment)
+}
+
+/// Stores a version's key for the readers of this single record, after checking
+/// that it is sealed to exactly those.
+fn insert_extra(
+    tx: &mut Tx,
+    by: &Writing<'_>,
+    record: &NewSealedRecord,
+    compartment: Compartment,
+) -> Result<(), RecordFailure> {
+    let id = RecordId(record.id);
+    let due: BTreeSet<GrantId> = grants::list_extra_readers(tx, id, compartment, by.now)?
         .into_iter()
         .collect();
     let sealed_to: BTreeSet<GrantId> = record.extra.iter().map(|e| GrantId(e.grant)).collect();
-    if due != sealed_to {
+    if due != sealed_to || sealed_to.len() != record.extra.len() {
         return Err(moved());
     }
-    if !records::update_version(tx, patient, id, record.version, compartment, now)? {
-        return Err(RecordError::VersionMismatch.into());
-    }
-    let hash = insert_version(tx, permit, record, now)?;
     for extra in &record.extra {
-        records::insert_version_envelope(
-            tx,
-            id,
-            record.version,
-            GrantId(extra.grant),
-            &extra.sealed.0,
-        )?;
+        let grant = GrantId(extra.grant);
+        records::insert_version_envelope(tx, id, record.version, grant, &extra.sealed.0)?;
     }
-    Ok(hash)
+    Ok(())
 }
 
+/// Stores a version; in place of `before` where it is the same one, sealed
+/// anew: then it keeps who wrote it, and when.
 fn insert_version(
     tx: &mut Tx,
-    permit: &Permit,
+    by: &Writing<'_>,
     record: &NewSealedRecord,
-    now: Timestamp,
-) -> Result<[u8; 32], RecordFailure> {
+    hash: [u8; 32],
+    before: Option<&VersionRow>,
+) -> Result<(), RecordFailure> {
     let body_len = match (&record.body, record.blob) {
         (Some(body), None) if body.0.len() <= MAX_INLINE_BYTES => body.0.len() as u64,
         (Some(_), None) => {
@@ -323,10 +398,9 @@ fn insert_version(
                 "too large: upload it as a blob",
             ));
         }
-        (None, Some(blob)) => blob_size(tx, permit, BlobId(blob))?,
+        (None, Some(blob)) => blob_size(tx, by.permit, BlobId(blob))?,
         _ => return Err(Failure::field("records.body", "either a body or a blob")),
     };
-    let hash = sealed_hash(record);
     let version = VersionRow {
         record: RecordId(record.id),
         version: record.version,
@@ -338,16 +412,15 @@ fn insert_version(
         commitment: record.commitment.0,
         content_tag: Some(record.content_tag.0),
         sealed_hash: hash,
-        author: permit.account(),
-        created_at: now,
+        author: before.map_or_else(|| by.permit.account(), |v| v.author),
+        created_at: before.map_or(by.now, |v| v.created_at),
     };
-    let sealed_by = if permit.is_managers() {
+    let sealed_by = if by.permit.is_managers() {
         "account"
     } else {
         "grantee"
     };
-    records::insert_version(tx, &version, sealed_by).map_err(exists)?;
-    Ok(hash)
+    records::insert_version(tx, &version, sealed_by).map_err(exists)
 }
 
 fn blob_size(tx: &mut Tx, permit: &Permit, blob: BlobId) -> Result<u64, RecordFailure> {
@@ -394,16 +467,21 @@ pub async fn delete_record(
             Ok::<_, RecordFailure>((leaf, blobs))
         })
         .await?;
+    delete_bodies(service, blobs).await;
+    Ok(leaf)
+}
+
+/// Deletes bodies that nothing names any more. What cannot be deleted now is
+/// swept later.
+async fn delete_bodies(service: &Service, blobs: Vec<BlobId>) {
     for blob in blobs {
-        // A body that cannot be deleted now is swept later: nothing names it.
         if let Err(error) = service.blobs().delete(blob.into()).await {
             tracing::warn!(
                 code = error.code(),
-                "a deleted record's blob was not deleted yet"
+                "a body that nothing names was not deleted yet"
             );
         }
     }
-    Ok(leaf)
 }
 
 /// `POST /api/records/{id}/move`: every version sealed anew in another
@@ -416,7 +494,10 @@ pub async fn move_record(
     let now = service.now();
     let mut rng = service.rng();
     let asking = caller.clone();
-    service
+    check_records(&sealed.versions)?;
+    let to = one_compartment(&sealed)?;
+    let hashes: Vec<[u8; 32]> = sealed.versions.iter().map(sealed_hash).collect();
+    let (outcome, blobs) = service
         .store()
         .write("record.move", move |tx| {
             let id = RecordId(sealed.record);
@@ -425,60 +506,78 @@ pub async fn move_record(
                 .ok_or(Failure::Internal("a record without a patient"))?;
             let (old, current) =
                 records::lookup_version(tx, &permit, None)?.ok_or(RecordError::Unknown)?;
-            let hash = take_move(tx, &row, &permit, &old, &sealed, now)?;
+            let by = Writing {
+                asking: &asking,
+                row: &row,
+                permit: &permit,
+                now,
+            };
+            let blobs = take_move(tx, &by, &old, &sealed, to, &hashes)?;
             shares::withdraw_files(tx, row.id, old.compartment.record_type)?;
-            if let Some(batch) = sealed.batches.first() {
-                shares::mark_files_stale(tx, row.id, batch.compartment.record_type)?;
-            }
+            shares::mark_files_stale(tx, row.id, to.record_type)?;
+            let newest = hashes.last().copied().unwrap_or_default();
+            let both = RecordTypes::of(old.compartment.record_type);
             let entry = NewEntry::under(TrailAction::RecordMove, now, &permit)
-                .version(old.version, hash)
-                .previous_hash(current.sealed_hash);
+                .version(old.version, newest)
+                .previous_hash(current.sealed_hash)
+                .types(both.union(RecordTypes::of(to.record_type)));
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
-            Ok(WriteOutcome {
+            let outcome = WriteOutcome {
                 grants_version: row.grants_version,
                 leaf_index,
-            })
+            };
+            Ok::<_, RecordFailure>((outcome, blobs))
         })
-        .await
+        .await?;
+    delete_bodies(service, blobs).await;
+    Ok(outcome)
 }
 
-fn take_move(
-    tx: &mut Tx,
-    row: &PatientRow,
-    permit: &Permit,
-    old: &RecordRow,
-    sealed: &SealedMove,
-    now: Timestamp,
-) -> Result<[u8; 32], RecordFailure> {
-    if row.grants_version != sealed.grants_version || sealed.patient != row.id.0 {
-        return Err(moved());
-    }
-    let compartment = sealed
+/// The one compartment that everything goes to.
+fn one_compartment(sealed: &SealedMove) -> Result<Compartment, RecordFailure> {
+    sealed
         .batches
         .first()
         .map(|b| b.compartment)
         .filter(|c| sealed.batches.iter().all(|b| b.compartment == *c))
-        .ok_or_else(|| {
-            Failure::<RecordError>::field("batches", "all in the one new compartment")
-        })?;
-    let whole = sealed.versions.len() == usize::try_from(old.version).unwrap_or(0)
+        .ok_or_else(|| Failure::field("batches", "all in the one new compartment"))
+}
+
+/// Replaces every version; the blobs of those that were, to be deleted.
+fn take_move(
+    tx: &mut Tx,
+    by: &Writing<'_>,
+    old: &RecordRow,
+    sealed: &SealedMove,
+    to: Compartment,
+    hashes: &[[u8; 32]],
+) -> Result<Vec<BlobId>, RecordFailure> {
+    if by.row.grants_version != sealed.grants_version || sealed.patient != by.row.id.0 {
+        return Err(moved());
+    }
+    let mut before = records::list_versions(tx, by.permit)?;
+    before.reverse();
+    let whole = sealed.versions.len() == before.len()
         && sealed
             .versions
             .iter()
-            .zip(1..)
-            .all(|(v, n)| v.version == n && v.id == old.id.0);
+            .zip(&before)
+            .all(|(v, b)| v.version == b.version && v.id == old.id.0);
     if !whole {
         return Err(Failure::field("versions", "every version, in order"));
     }
-    let living = grants::list_living(tx, row.id, now)?;
-    for batch in &sealed.batches {
-        insert_batch(tx, row, permit, &living, batch, now)?;
+    let batches = insert_batches(tx, by, &sealed.batches)?;
+    let used: BTreeSet<Id> = sealed.versions.iter().map(|v| v.batch).collect();
+    if !used.iter().eq(batches.keys()) {
+        return Err(Failure::field("versions.batch", "in the batches of this move, all of them"));
     }
-    records::delete_versions(tx, old.id)?;
-    records::update_compartment(tx, row.id, old.id, compartment, now)?;
-    let mut hash = [0; 32];
-    for version in &sealed.versions {
-        hash = insert_version(tx, permit, version, now)?;
+    let blobs = records::delete_versions(tx, old.id)?;
+    records::update_compartment(tx, by.row.id, old.id, to, by.now).map_err(exists)?;
+    for ((version, hash), before) in sealed.versions.iter().zip(hashes).zip(&before) {
+        insert_version(tx, by, version, *hash, Some(before))?;
+        insert_extra(tx, by, version, to)?;
     }
-    Ok(hash)
+    // A body that a version names again is not deleted.
+    let named: BTreeSet<Id> = sealed.versions.iter().filter_map(|v| v.blob).collect();
+    Ok(blobs.into_iter().filter(|b| !named.contains(&b.0)).collect())
 }

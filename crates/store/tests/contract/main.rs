@@ -9,4 +9,5 @@
 mod engine;
 mod jobs;
 mod limits;
+mod nouns;
 mod trail;

@@ -29,8 +29,12 @@ pub mod json;
 pub mod pages;
 pub mod patients;
 pub mod problem;
+pub mod providers;
 pub mod records;
+pub mod requests;
 pub mod sessions;
+pub mod shares;
+pub mod sharing;
 pub mod system;
 pub mod wire;
 
@@ -76,6 +80,14 @@ fn routes(groups: &Groups) -> OpenApiRouter<App> {
     router = router.merge(small.layer(DefaultBodyLimit::max(SMALL_BODY)));
     if groups.has(Group::Records) {
         router = router.merge(records::routes()).merge(patients::routes());
+    }
+    if groups.has(Group::Sharing) {
+        router = router
+            .merge(sharing::routes())
+            .merge(requests::routes())
+            .merge(providers::routes())
+            .merge(shares::routes())
+            .merge(crate::shl::routes());
     }
     router
 }

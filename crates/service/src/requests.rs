@@ -21,7 +21,6 @@ use zeroize::Zeroizing;
 use crate::idempotency::Once;
 use crate::letters::Content;
 use crate::patients::{facts, inbox_key, permit};
-use crate::shares::visit::tell_managers;
 use crate::{Caller, Failure, NounError, Service, columns, limits, shares, trail};
 
 /// Errors of this noun.
@@ -152,7 +151,7 @@ pub async fn create_request(
             trail::append_by(tx, entry, &asking, &mut rng)?;
             let content = Content::RequestCreated;
             shares::queue_to_managers(tx, &this, new.patient, &content, now, &mut rng)?;
-            tell_managers(tx, new.patient, "request.create", id.as_bytes(), now)?;
+            events::tell_managers(tx, new.patient, TrailAction::RequestCreate.as_str(), id.0, now)?;
             if let Some(once) = once {
                 once.keep(tx, 201, vec![id.0], now)?;
             }
@@ -322,23 +321,10 @@ pub(crate) fn take_answer(
         entry = entry.grant(grant);
     }
     trail::append_by(tx, entry, caller, rng)?;
-    tell_asker(tx, row.asker, row.id, now)?;
+    let mut accounts = patients::list_managers(tx, row.patient)?;
+    accounts.push(row.asker);
+    events::tell(tx, accounts, TrailAction::RequestAnswer.as_str(), row.id.0, now)?;
     Ok(())
-}
-
-fn tell_asker(
-    tx: &mut Tx,
-    asker: AccountId,
-    id: RequestId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let event = chartkey_store::events::NewEvent {
-        account_id: *asker.as_bytes(),
-        kind: "request.answer",
-        subject_id: Some(*id.as_bytes()),
-        created_at: now.as_millisecond(),
-    };
-    chartkey_store::events::insert(tx, &event).map(drop)
 }
 
 /// `PUT /api/sharing/requests/{id}` with `deny`.

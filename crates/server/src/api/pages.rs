@@ -30,6 +30,9 @@ pub fn routes(app: &App) -> Router<App> {
     router
         .route("/verify-email", get(verify_email))
         .route("/verify-email/verify-email.js", get(verify_email_script))
+        .route("/records/shared/{token}", get(shared_page))
+        .route("/records/shared-page/shared.js", get(shared_script))
+        .route("/records/shared-page/shared.css", get(shared_style))
 }
 
 /// Pages that exist in development only.
@@ -81,4 +84,17 @@ async fn dev_mail() -> Response {
 
 async fn dev_mail_script() -> Response {
     script(include_str!("../../assets/dev-mail.js"))
+}
+
+async fn shared_page() -> Response {
+    page(include_str!("../../assets/shared.html"))
+}
+
+async fn shared_script() -> Response {
+    script(include_str!("../../assets/shared.js"))
+}
+
+async fn shared_style() -> Response {
+    let text = include_str!("../../assets/shared.css");
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response()
 }

@@ -10,7 +10,7 @@ use chartkey_domain::grants::{NewTerms, Purpose};
 use chartkey_domain::ids::{AccountId, GrantId, Id, PatientId, RecordId, RequestId};
 use chartkey_domain::policy::Action;
 use chartkey_domain::records::RecordTypes;
-use chartkey_domain::requests::is_within;
+use chartkey_domain::requests::{RequestStatus, is_within};
 use chartkey_domain::shares::{NewShare, SendEmail, ShareForm};
 use chartkey_fhir::{Compartment, Kinds, RecordType};
 use chartkey_store::StoreError;
@@ -312,23 +312,10 @@ impl Assisted {
         }
     }
 
-    /// `PUT /api/sharing/requests/{id}` with `approve`: grants what was asked,
-    /// or the less that `narrow` makes of it.
-    ///
-    /// # Errors
-    /// `request.wider` where the answer gives more; as [`Assisted::grant`].
-    pub async fn approve_request(
-        &mut self,
-        id: RequestId,
-        narrow: impl FnOnce(&Request, AskedTerms) -> Result<AskedTerms, AssistedFailure>,
-        once: Option<Once>,
-    ) -> Result<GrantId, AssistedFailure> {
-        let (service, caller, now) = (self.service.clone(), self.caller.clone(), self.now);
-        let request = requests::find_request(&service, &caller, id)
-            .await
-            .map_err(coded)?;
+    /// What a request asks for, as terms that an answer may narrow.
+    pub fn terms_of(request: &Request, now: Timestamp) -> AskedTerms {
         let asked = requests::asked_terms(&request.row, now);
-        let terms = AskedTerms {
+        AskedTerms {
             patient: request.row.patient,
             types: asked.types,
             kinds: asked.kinds,
@@ -340,12 +327,31 @@ impl Assisted {
             purpose: Some(request.row.purpose.clone()),
             may_download: false,
             may_reshare: false,
-        };
-        let terms = narrow(&request, terms)?;
-        if !is_within(&terms.new_terms(now), &asked) {
+        }
+    }
+
+    /// `PUT /api/sharing/requests/{id}` with `approve`: grants what was asked,
+    /// or less.
+    ///
+    /// # Errors
+    /// `request.wider` where the answer gives more; as [`Assisted::grant`].
+    pub async fn approve_request(
+        &mut self,
+        id: RequestId,
+        terms: &AskedTerms,
+        once: Option<Once>,
+    ) -> Result<GrantId, AssistedFailure> {
+        let request = requests::find_request(&self.service, &self.caller, id)
+            .await
+            .map_err(coded)?;
+        if request.status != RequestStatus::Pending {
+            return Err(coded(RequestError::Closed.into()));
+        }
+        let asked = requests::asked_terms(&request.row, self.now);
+        if terms.patient != request.row.patient || !is_within(&terms.new_terms(self.now), &asked) {
             return Err(coded(RequestError::Wider.into()));
         }
-        self.grant(request.row.asker, &terms, None, Some(id), once)
+        self.grant(request.row.asker, terms, None, Some(id), once)
             .await
     }
 

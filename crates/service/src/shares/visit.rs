@@ -8,7 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chartkey_domain::grants::{EndReason, GrantFacts, Purpose};
-use chartkey_domain::ids::{BlobId, PatientId, RecordId};
+use chartkey_domain::ids::{PatientId, RecordId};
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, LinkFacts, LinkProof, PatientFacts, Permit, Refusal};
 use chartkey_domain::shares::{ShareError, ShareStatus, is_token, reader_name};
@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 
 use super::passcode::{self, Tried};
 use super::{ShareFailure, VISITOR, letters, link_facts, target};
+use crate::blobs::FoundBlob;
 use crate::letters::Content;
 use crate::patients::{epoch_links, facts, signed};
 use crate::records::sealed_page;
@@ -581,7 +582,7 @@ pub async fn find_shared_blob(
     service: &Service,
     visitor: &Visitor,
     record: RecordId,
-) -> Result<(BlobId, u64), VisitFailure> {
+) -> Result<FoundBlob, VisitFailure> {
     let mut found = arrive(service, &visitor.origin, &visitor.token).await?;
     admit(service, visitor, &mut found, Action::OpenShare).await?;
     let now = service.now();
@@ -592,7 +593,7 @@ pub async fn find_shared_blob(
     });
     let about = found.about.clone();
     let unknown = || Refusal::Unknown(policy::Noun::Record);
-    let (blob, len) = service
+    let blob = service
         .store()
         .read("share.blob", move |db| {
             let row = record_rows::lookup(db, record)?.ok_or_else(unknown)?;
@@ -604,7 +605,11 @@ pub async fn find_shared_blob(
             let blob = version.blob.ok_or_else(unknown)?;
             let patient = *permit.patient().as_bytes();
             let stored = blobs::lookup(db, patient, *blob.as_bytes())?.ok_or_else(unknown)?;
-            Ok::<_, VisitFailure>((blob, stored.size))
+            Ok::<_, VisitFailure>(FoundBlob {
+                blob,
+                record,
+                len: stored.size,
+            })
         })
         .await?;
     log(
@@ -615,7 +620,7 @@ pub async fn find_shared_blob(
         move |entry| entry.record(record).detail("part", Detail::Word("blob")),
     )
     .await?;
-    Ok((blob, len))
+    Ok(blob)
 }
 
 /// What a download is made of, or that one was made elsewhere.

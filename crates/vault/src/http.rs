@@ -15,7 +15,7 @@ use crate::{
         SealedWrite, Unadopted, WriteOutcome,
     },
     statement::PatientSays,
-    transport::{MaybeSend, SealedQuery, Transport},
+    transport::{MaybeSend, MaybeSync, SealedQuery, Transport},
 };
 
 /// Media type of the sealed protocol.
@@ -28,7 +28,10 @@ pub struct Call {
     pub method: &'static str,
     /// Path and query, from `/api`.
     pub path: String,
-    /// Body, of type [`SEALED`].
+    /// `accept`, `content-type` and whatever the call needs besides; the
+    /// access token is the carrier's.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body, where there is one.
     pub body: Option<Vec<u8>>,
 }
 
@@ -41,9 +44,9 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Something that carries requests, with the caller's access token, and
-/// `Accept: application/vnd.chartkey.sealed+json`.
-pub trait Fetch: Sync {
+/// Something that carries requests, with the caller's access token where there
+/// is one.
+pub trait Fetch: MaybeSync {
     /// Carries one request. Errors: [`VaultError::Unavailable`].
     fn fetch(&self, call: Call) -> impl Future<Output = Result<Answer, VaultError>> + MaybeSend;
 }
@@ -62,6 +65,9 @@ struct Problem {
     detail: Option<String>,
 }
 
+/// Media type of what is not sealed.
+const JSON: &str = "application/json";
+
 impl<F: Fetch> Http<F> {
     /// Sends a sealed message and reads the answer.
     pub async fn send<B: Serialize + Sync, T: DeserializeOwned>(
@@ -70,19 +76,55 @@ impl<F: Fetch> Http<F> {
         path: String,
         body: Option<&B>,
     ) -> Result<T, VaultError> {
-        let body = match body {
-            Some(body) => Some(serde_json::to_vec(body).map_err(|_| VaultError::Internal)?),
-            None => None,
-        };
-        let answer = self.0.fetch(Call { method, path, body }).await?;
-        read(&answer)
+        read(&self.carry(method, path, SEALED, &[], body).await?)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, VaultError> {
+    /// Sends plain JSON and reads the answer.
+    pub(crate) async fn send_json<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: &B,
+    ) -> Result<T, VaultError> {
+        read(
+            &self
+                .carry(method, path.to_owned(), JSON, &[], Some(body))
+                .await?,
+        )
+    }
+
+    /// Carries one message of a media type.
+    pub(crate) async fn carry<B: Serialize + Sync>(
+        &self,
+        method: &'static str,
+        path: String,
+        media_type: &str,
+        headers: &[(&'static str, String)],
+        body: Option<&B>,
+    ) -> Result<Answer, VaultError> {
+        let mut all = vec![("accept", SEALED.to_owned())];
+        all.extend_from_slice(headers);
+        let body = match body {
+            Some(body) => {
+                all.push(("content-type", media_type.to_owned()));
+                Some(serde_json::to_vec(body).map_err(|_| VaultError::Internal)?)
+            }
+            None => None,
+        };
+        let call = Call {
+            method,
+            path,
+            headers: all,
+            body,
+        };
+        self.0.fetch(call).await
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, VaultError> {
         self.send::<(), T>("GET", path, None).await
     }
 
-    async fn post<B: Serialize + Sync, T: DeserializeOwned>(
+    pub(crate) async fn post<B: Serialize + Sync, T: DeserializeOwned>(
         &self,
         path: String,
         body: &B,
@@ -97,15 +139,28 @@ pub fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, VaultError> {
         return serde_json::from_slice(&answer.body)
             .map_err(|_| VaultError::Statement("an answer of another form"));
     }
+    Err(refusal(answer))
+}
+
+/// Whether an answer says that it is done; what it says besides is not read.
+pub fn done(answer: &Answer) -> Result<(), VaultError> {
+    if (200..300).contains(&answer.status) {
+        Ok(())
+    } else {
+        Err(refusal(answer))
+    }
+}
+
+fn refusal(answer: &Answer) -> VaultError {
     let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
     if answer.status == 409 || problem.code == "record.version_mismatch" {
-        return Err(VaultError::Conflict(problem.code));
+        return VaultError::Conflict(problem.code);
     }
-    Err(VaultError::Refused {
+    VaultError::Refused {
         status: answer.status,
         code: problem.code,
         detail: problem.detail.unwrap_or(problem.title),
-    })
+    }
 }
 
 /// The path of a list of sealed records.
@@ -179,14 +234,21 @@ impl<F: Fetch + MaybeSend> Transport for Http<F> {
             .await
     }
 
+    async fn find_blob(&self, blob: Id) -> Result<Vec<u8>, VaultError> {
+        let path = format!("/api/blobs/{blob}");
+        let answer = self.carry::<()>("GET", path, SEALED, &[], None).await?;
+        done(&answer)?;
+        Ok(answer.body)
+    }
+
     async fn move_record(&self, sealed: SealedMove) -> Result<WriteOutcome, VaultError> {
         self.post(format!("/api/records/{}/move", sealed.record), &sealed)
             .await
     }
 
     async fn rekey(&self, sealed: SealedRekey) -> Result<(), VaultError> {
-        let _: serde_json::Value = self.post("/api/auth/rekey".into(), &sealed).await?;
-        Ok(())
+        let path = "/api/auth/rekey".into();
+        done(&self.carry("POST", path, SEALED, &[], Some(&sealed)).await?)
     }
 
     async fn unadopted(&self, patient: Id) -> Result<Unadopted, VaultError> {
@@ -226,10 +288,20 @@ impl<F: Fetch + MaybeSend> Transport for Http<F> {
         grant: Id,
         change: GrantChange,
     ) -> Result<WriteOutcome, VaultError> {
-        let (method, path) = match change.statement.patient_statement()?.says {
-            PatientSays::End { .. } => ("PUT", format!("/api/sharing/{grant}/revoke")),
-            _ => ("PATCH", format!("/api/records/share/{grant}")),
-        };
-        self.send(method, path, Some(&change)).await
+        if let PatientSays::End { .. } = change.statement.patient_statement()?.says {
+            let path = format!("/api/sharing/{grant}/revoke");
+            return self.send("PUT", path, Some(&change)).await;
+        }
+        let path = format!("/api/records/share/{grant}");
+        let body = serde_json::json!({ "change": change });
+        let answer = self.carry("PATCH", path, SEALED, &[], Some(&body)).await?;
+        done(&answer)?;
+        // It is answered with the share as it is now, which says neither.
+        Ok(
+            serde_json::from_slice(&answer.body).unwrap_or(WriteOutcome {
+                grants_version: 0,
+                leaf_index: 0,
+            }),
+        )
     }
 }

@@ -18,7 +18,8 @@
 //! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
 //! | [`moving`], [`rekey`] | re-classified records; new keys for an account |
-//! | [`import`], [`http`] | imports; the protocol over HTTP |
+//! | [`import`], [`reading`] | imports; lists and contents |
+//! | [`http`], [`session`], [`sharing`] | the protocol over HTTP; ways in, grants and links over it |
 //! | [`protocol`] | the messages |
 
 pub mod account;
@@ -40,9 +41,12 @@ pub mod moving;
 pub mod patient;
 pub mod protocol;
 pub mod read;
+pub mod reading;
 pub mod record;
 pub mod rekey;
+pub mod session;
 pub mod settle;
+pub mod sharing;
 pub mod statement;
 pub mod transport;
 #[cfg(any(feature = "vectors", test))]

@@ -26,6 +26,17 @@ pub trait MaybeSend {}
 #[cfg(target_arch = "wasm32")]
 impl<T> MaybeSend for T {}
 
+/// What a server may share between threads.
+#[cfg(not(target_arch = "wasm32"))]
+pub trait MaybeSync: Sync {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: Sync> MaybeSync for T {}
+/// What a server may share between threads.
+#[cfg(target_arch = "wasm32")]
+pub trait MaybeSync {}
+#[cfg(target_arch = "wasm32")]
+impl<T> MaybeSync for T {}
+
 /// Which sealed records are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct SealedQuery {
@@ -45,7 +56,7 @@ pub struct SealedQuery {
 
 /// The calls of the sealed protocol. Errors: [`VaultError::Conflict`] for 409,
 /// [`VaultError::Refused`] for other refusals, [`VaultError::Unavailable`].
-pub trait Transport: Sync {
+pub trait Transport: MaybeSync {
     /// `GET /api/patients/{id}/keys`
     fn patient_keys(
         &self,
@@ -88,6 +99,13 @@ pub trait Transport: Sync {
                 _ => Err(VaultError::Unavailable),
             }
         }
+    }
+    /// `GET /api/blobs/{id}`: a large sealed body, whole.
+    fn find_blob(
+        &self,
+        _blob: Id,
+    ) -> impl Future<Output = Result<Vec<u8>, VaultError>> + MaybeSend {
+        async { Err(VaultError::Unavailable) }
     }
     /// `POST /api/records/{id}/move`
     fn move_record(

@@ -25,9 +25,11 @@ use crate::caller::{Caller, Origin};
 use crate::letters::Content;
 use crate::{Failure, Service, columns, limits, mail, secrets, trail};
 
+mod delete;
 mod profile;
 mod register;
 
+pub use delete::delete_account;
 pub use profile::{PatientView, Profile, ProfileChange, find_profile, update_profile};
 pub(crate) use register::{check_kdf, check_password, check_wrapped};
 pub use register::{Credentials, Registered, create_admin, register};

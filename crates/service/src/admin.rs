@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::accounts::{AccountFailure, AccountView, view};
 use crate::letters::Content;
-use crate::{Caller, Failure, Service, columns, mail, trail};
+use crate::{Caller, Failure, Service, columns, events, mail, trail};
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
@@ -156,6 +156,7 @@ pub async fn disable_account(
             rows::update_status(tx, account, status, now)?;
             if disabled {
                 sessions::end_all(tx, account, None, now)?;
+                events::tell(tx, [account], events::SESSION_END, account.0, now)?;
             }
             let entry = NewEntry::under(TrailAction::AccountDisable, now, &permit)
                 .detail("account", Detail::Id(account.0))

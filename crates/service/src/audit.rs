@@ -17,7 +17,12 @@ use crate::keys::ServerKeys;
 use crate::patients::permit;
 use crate::{Caller, Failure, Service, columns};
 
+mod disclosures;
+
 pub use chartkey_store::trail::Log;
+pub use disclosures::{
+    Disclosure, DisclosurePage, DisclosureQuery, Recipient, list_disclosures,
+};
 
 /// What any use case about the trail fails with.
 pub type AuditFailure = Failure<TrailError>;

@@ -25,7 +25,7 @@ use crate::patients::{
     MAX_COVER_BYTES, MAX_KEYRING_BYTES, append_statement, check_size, current_epoch, facts,
     grant_facts, moved, permit,
 };
-use crate::{Caller, Failure, NounError, Service, requests, trail};
+use crate::{Caller, Failure, NounError, Service, events, requests, trail};
 
 /// Errors of this noun.
 pub use chartkey_domain::grants::GrantError;
@@ -99,6 +99,7 @@ pub async fn create_grant_for(
                         .collect(),
                 );
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
+            tell_both(tx, &grant, TrailAction::GrantCreate, now)?;
             let grants_version = patients::bump_version(tx, patient)?;
             Ok((
                 grant,
@@ -393,6 +394,7 @@ pub async fn end_grant(
             };
             let entry = NewEntry::under(logged, now, &permit).grant(grant);
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
+            tell_both(tx, &row, logged, now)?;
             let row = grants::lookup(tx, grant)?.unwrap_or(row);
             Ok((
                 row,
@@ -403,6 +405,18 @@ pub async fn end_grant(
             ))
         })
         .await
+}
+
+/// Lets open screens of managers and holder know.
+fn tell_both(
+    tx: &mut Tx,
+    grant: &GrantRow,
+    action: TrailAction,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut accounts = patients::list_managers(tx, grant.patient)?;
+    accounts.extend(grant.holder);
+    events::tell(tx, accounts, action.as_str(), grant.id.0, now)
 }
 
 fn take_end(
@@ -454,6 +468,7 @@ pub async fn change_terms(
             grants::update_expiry(tx, grant, expires_at, now)?;
             let entry = NewEntry::under(TrailAction::GrantChange, now, &permit).grant(grant);
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
+            tell_both(tx, &row, TrailAction::GrantChange, now)?;
             let grants_version = patients::bump_version(tx, patient.id)?;
             let row = grants::lookup(tx, grant)?.unwrap_or(row);
             Ok((
@@ -581,6 +596,7 @@ pub async fn sweep_expired(service: &Service) -> Result<usize, GrantFailure> {
                     .patient(grant.patient)
                     .grant(grant.id);
                 trail::append(tx, entry, &mut rng)?;
+                tell_both(tx, grant, action, now)?;
             }
             Ok(due.len())
         })

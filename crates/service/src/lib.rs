@@ -26,10 +26,12 @@ mod stretch;
 
 pub mod accounts;
 pub mod admin;
+pub mod analytics;
 pub mod assisted;
 pub mod audit;
 pub mod blobs;
 pub mod caller;
+pub mod events;
 pub mod grants;
 pub mod idempotency;
 pub mod jobs;
@@ -114,6 +116,9 @@ struct Inner {
     mail_vault: mail::MailVault,
     keys: keys::ServerKeys,
     read_keys: assisted::Cache,
+    hub: events::Hub,
+    /// When this process started.
+    started_at: Timestamp,
     /// Names this process in leases.
     node: NodeId,
     /// Wakes the worker.
@@ -145,6 +150,7 @@ impl Service {
         let keys = keys::load_or_make(&store, &protect, &settings, &mut *chance).await?;
         let mut node = NodeId::default();
         chance.fill_bytes(&mut node);
+        let started_at = clock.now();
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -159,6 +165,8 @@ impl Service {
             mail_vault: mail::MailVault::default(),
             keys,
             read_keys: assisted::Cache::default(),
+            hub: events::Hub::default(),
+            started_at,
             node,
             wake: Notify::new(),
         })))
@@ -178,6 +186,11 @@ impl Service {
             .unwrap_or_else(PoisonError::into_inner)
             .fill_bytes(&mut seed);
         ChaCha20Rng::from_seed(seed)
+    }
+
+    /// When this process started.
+    pub fn started_at(&self) -> Timestamp {
+        self.0.started_at
     }
 
     /// The database.

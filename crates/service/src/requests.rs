@@ -3,7 +3,7 @@
 //! inbox before they are kept.
 
 use chartkey_domain::grants::{NewTerms, Purpose};
-use chartkey_domain::ids::{AccountId, GrantId, PatientId, RequestId};
+use chartkey_domain::ids::{GrantId, PatientId, RequestId};
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, Permit, Refusal, RequestFacts, Target};
 use chartkey_domain::records::RecordTypes;
@@ -13,7 +13,7 @@ use chartkey_domain::text;
 use chartkey_domain::trail::{Detail, NewEntry, TrailAction};
 use chartkey_fhir::{Kinds, RecordType};
 use chartkey_store::requests::{self as rows, RequestRow};
-use chartkey_store::{Reader, StoreError, Tx, accounts, patients};
+use chartkey_store::{Reader, Tx, accounts, patients};
 use chartkey_vault::asking;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::idempotency::Once;
 use crate::letters::Content;
 use crate::patients::{facts, inbox_key, permit};
-use crate::{Caller, Failure, NounError, Service, columns, limits, shares, trail};
+use crate::{Caller, Failure, NounError, Service, columns, events, limits, shares, trail};
 
 /// Errors of this noun.
 pub use chartkey_domain::requests::RequestError;

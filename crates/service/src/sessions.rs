@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::caller::{Caller, Origin, TokenSecret};
 use crate::letters::Content;
-use crate::{Failure, Service, columns, limits, mail, secrets, stretch, trail};
+use crate::{Failure, Service, columns, events, limits, mail, secrets, stretch, trail};
 
 mod refresh;
 mod sign_in;
@@ -230,6 +230,7 @@ pub async fn end(service: &Service, caller: &Caller, id: SessionId) -> Result<()
                 .session(id)
                 .from(from);
             trail::append(tx, entry, &mut rng)?;
+            events::tell(tx, [row.account], events::SESSION_END, id.0, now)?;
             Ok(())
         })
         .await

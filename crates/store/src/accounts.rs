@@ -241,10 +241,52 @@ pub fn delete_expired_pending(
             "DELETE FROM one_time_tokens WHERE account_id = ?1",
             params![id],
         )?;
-        tx.execute("DELETE FROM events WHERE account_id = ?1", params![id])?;
+        tx.execute(
+            "DELETE FROM events WHERE account_id = ?1 AND id < (SELECT MAX(id) FROM events)",
+            params![id],
+        )?;
         tx.execute("DELETE FROM accounts WHERE id = ?1", params![id])?;
     }
     Ok(waiting)
+}
+
+/// Deletes an account with its sessions, statements, tokens and what was
+/// sealed to it. Patients stay.
+pub fn delete(tx: &mut Tx, id: AccountId) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM one_time_tokens WHERE account_id = ?1",
+        // Ids go on counting from the newest event: that one stays for the sweep.
+        "DELETE FROM events WHERE account_id = ?1 AND id < (SELECT MAX(id) FROM events)",
+        "DELETE FROM idempotency WHERE account_id = ?1",
+        "DELETE FROM access_requests WHERE provider_id = ?1",
+        "DELETE FROM envelopes WHERE to_kind = 'account' AND to_id = ?1",
+        "DELETE FROM patient_managers WHERE account_id = ?1",
+        "DELETE FROM accounts WHERE id = ?1",
+    ] {
+        tx.execute(sql, params![id])?;
+    }
+    Ok(())
+}
+
+/// Deletes a patient with everything that hangs on it: managers, statements,
+/// grants, links, requests, batches, records. Rows of its blobs stay until
+/// their bytes are gone.
+pub fn delete_patient(tx: &mut Tx, id: PatientId) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM patients WHERE id = ?1", params![id])? == 1)
+}
+
+/// Makes another manager of a patient its owner.
+pub fn update_owner(tx: &mut Tx, patient: PatientId, owner: AccountId) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE patients SET owner_account = ?2 WHERE id = ?1",
+        params![patient, owner],
+    )?;
+    tx.execute(
+        "UPDATE patient_managers SET role = CASE WHEN account_id = ?2 THEN 'owner' ELSE 'delegate' END \
+         WHERE patient_id = ?1",
+        params![patient, owner],
+    )?;
+    Ok(())
 }
 
 /// A new way in by password.

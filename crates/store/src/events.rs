@@ -77,6 +77,14 @@ pub fn last(r: &mut Reader) -> Result<i64, StoreError> {
     r.query_i64("SELECT MAX(id) FROM events", params![])
 }
 
+/// The id of the oldest event that is still kept; 0 before the first.
+///
+/// # Errors
+/// The engine's.
+pub fn first(r: &mut Reader) -> Result<i64, StoreError> {
+    r.query_i64("SELECT MIN(id) FROM events", params![])
+}
+
 /// Events of all accounts after `after`, oldest first, at most `limit`: what a
 /// node passes on to those who listen there.
 ///

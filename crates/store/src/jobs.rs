@@ -189,6 +189,18 @@ pub fn count(r: &mut Reader) -> Result<Vec<(JobState, u64)>, StoreError> {
     )
 }
 
+/// How many jobs of one kind each state has; states without any are left out.
+///
+/// # Errors
+/// The engine's.
+pub fn count_of_kind(r: &mut Reader, kind: &str) -> Result<Vec<(JobState, u64)>, StoreError> {
+    r.query(
+        "SELECT state, COUNT(*) FROM jobs WHERE kind = ?1 GROUP BY state ORDER BY state",
+        params![kind],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
 /// When the next job is due or the next lease runs out; `None` if nothing
 /// waits. A worker may sleep until then, or until something is inserted.
 ///

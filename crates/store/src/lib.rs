@@ -10,6 +10,7 @@
 //! only.
 
 pub mod accounts;
+pub mod analytics;
 pub mod batches;
 pub mod blobs;
 pub mod engine;

@@ -317,9 +317,23 @@ pub fn list_checkpoints(
     log: Log,
     limit: u32,
 ) -> Result<Vec<(u64, String, i64)>, StoreError> {
+    list_checkpoints_below(r, log, u64::try_from(i64::MAX).unwrap_or(u64::MAX), limit)
+}
+
+/// Checkpoints of less than `below` entries, newest first, at most `limit`.
+///
+/// # Errors
+/// The engine's.
+pub fn list_checkpoints_below(
+    r: &mut Reader,
+    log: Log,
+    below: u64,
+    limit: u32,
+) -> Result<Vec<(u64, String, i64)>, StoreError> {
     r.query(
-        "SELECT size, note, created_at FROM checkpoints WHERE log = ?1 ORDER BY size DESC LIMIT ?2",
-        params![log, limit],
+        "SELECT size, note, created_at FROM checkpoints WHERE log = ?1 AND size < ?2
+         ORDER BY size DESC LIMIT ?3",
+        params![log, below, limit],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )
 }

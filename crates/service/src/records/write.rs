@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::patients::{MAX_WRAP_BYTES, check_size, covers, current_epoch, moved, permit};
-use crate::{Caller, Failure, Service, trail};
+use crate::{Caller, Failure, Service, events, trail};
 
 use super::{RecordError, RecordFailure, permit_record, to_kind};
 
@@ -73,6 +73,11 @@ pub async fn create_records(
                 entry = entry.record(record).version(version, hash);
             }
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
+            let subject = match (taken.single, write.records.as_slice()) {
+                (Some((record, ..)), [_]) => record.0,
+                _ => patient.0,
+            };
+            tell_readers(tx, patient, action.as_str(), subject, now, &taken.compartments)?;
             Ok(WriteOutcome {
                 grants_version: row.grants_version,
                 leaf_index,
@@ -89,10 +94,29 @@ struct Writing<'a> {
     now: Timestamp,
 }
 
+/// Lets open screens of those who may read know.
+fn tell_readers(
+    tx: &mut Tx,
+    patient: PatientId,
+    kind: &'static str,
+    subject: chartkey_vault::Id,
+    now: Timestamp,
+    touched: &BTreeSet<Compartment>,
+) -> Result<(), StoreError> {
+    let concerns = |grant: &GrantRow| {
+        let inside = |c: &Compartment| {
+            grant.types.contains(&c.record_type) && c.kinds.is_subset_of(grant.kinds)
+        };
+        touched.iter().any(inside)
+    };
+    events::tell_readers(tx, patient, kind, subject, now, concerns)
+}
+
 struct Taken {
     created: u64,
     updated: u64,
     types: RecordTypes,
+    compartments: BTreeSet<Compartment>,
     single: Option<(RecordId, u32, [u8; 32])>,
 }
 
@@ -131,6 +155,7 @@ fn take_write(
         created: 0,
         updated: 0,
         types: RecordTypes::EMPTY,
+        compartments: BTreeSet::new(),
         single: None,
     };
     let mut used = BTreeSet::new();
@@ -147,6 +172,7 @@ fn take_write(
             taken.updated += 1;
             insert_successor(tx, by, record, compartment, *hash)?;
         }
+        taken.compartments.insert(compartment);
         taken.types = taken.types.union(RecordTypes::of(compartment.record_type));
         taken.single = Some((RecordId(record.id), record.version, *hash));
     }
@@ -464,6 +490,9 @@ pub async fn delete_record(
                 .version(version.version, version.sealed_hash)
                 .types(RecordTypes::of(row.compartment.record_type));
             let leaf = trail::append_by(tx, entry, &asking, &mut rng)?;
+            let touched = BTreeSet::from([row.compartment]);
+            let kind = TrailAction::RecordDelete.as_str();
+            tell_readers(tx, row.patient, kind, record.0, now, &touched)?;
             Ok::<_, RecordFailure>((leaf, blobs))
         })
         .await?;
@@ -522,6 +551,9 @@ pub async fn move_record(
                 .previous_hash(current.sealed_hash)
                 .types(both.union(RecordTypes::of(to.record_type)));
             let leaf_index = trail::append_by(tx, entry, &asking, &mut rng)?;
+            let touched = BTreeSet::from([old.compartment, to]);
+            let kind = TrailAction::RecordMove.as_str();
+            tell_readers(tx, row.id, kind, id.0, now, &touched)?;
             let outcome = WriteOutcome {
                 grants_version: row.grants_version,
                 leaf_index,

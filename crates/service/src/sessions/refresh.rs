@@ -57,14 +57,14 @@ enum Outcome {
 /// Changes a refresh token for a new pair of tokens.
 ///
 /// # Errors
-/// [`SessionError::Refused`] for what was never a token, [`SessionError::Ended`],
+/// [`SessionError::Ended`], also for what was never a token;
 /// [`SessionError::Reused`]: then the whole family has ended.
 pub async fn refresh(
     service: &Service,
     origin: &Origin,
     token: &str,
 ) -> Result<TokenPair, SessionFailure> {
-    let (id, shown) = read(service, token).ok_or(SessionError::Refused)?;
+    let (id, shown) = read(service, token).ok_or(SessionError::Ended)?;
     let (now, mut rng, this, from) =
         (service.now(), service.rng(), service.clone(), origin.address);
     let (access, next) = (Secret::random(&mut rng), Secret::random(&mut rng));
@@ -154,5 +154,5 @@ fn end_reused(
         .session(row.id)
         .from(from);
     trail::append(tx, entry, rng)?;
-    Ok(())
+    crate::events::tell(tx, [row.account], crate::events::SESSION_END, row.family.0, now)
 }

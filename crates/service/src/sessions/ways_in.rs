@@ -132,6 +132,7 @@ pub async fn change_password(
         .write("password.change", move |tx| {
             write_password(tx, &this, &row, &way_in, now)?;
             rows::end_all(tx, account, keep, now)?;
+            events::tell(tx, [account], events::SESSION_END, account.0, now)?;
             let to = this
                 .protect()
                 .open_text(columns::ACCOUNT_EMAIL, account.0, &row.email_p)?;
@@ -327,6 +328,7 @@ async fn store(
             }
             write_password(tx, &this, &row, &password, now)?;
             rows::end_all(tx, row.id, None, now)?;
+            events::tell(tx, [row.id], events::SESSION_END, row.id.0, now)?;
             super::sign_in::insert(tx, &made, &origin, &mut rng)?;
             let to = this
                 .protect()

@@ -87,6 +87,20 @@ impl Reader {
         Ok(found.flatten().unwrap_or(0))
     }
 
+    /// How large the database is, in bytes.
+    ///
+    /// # Errors
+    /// The engine's, as [`StoreError`].
+    pub fn size_bytes(&mut self) -> Result<u64, StoreError> {
+        let sql = match &self.connection {
+            Connection::Sqlite(_) => {
+                "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+            }
+            Connection::Postgres(_) => "SELECT pg_database_size(current_database())",
+        };
+        self.query_i64(sql, &[]).map(i64::unsigned_abs)
+    }
+
     fn up_to<T>(
         &mut self,
         most: usize,

@@ -50,6 +50,80 @@ struct Entry<'a> {
     resource: Content<'a>,
 }
 
+/// A Bundle of type `collection` written piece by piece, for records that are
+/// too many to hold at a time: [`Writer::push`] each, then [`Writer::finish`].
+/// Put together, the pieces are what [`collection`] makes.
+#[derive(Debug)]
+pub struct Writer {
+    head: String,
+    begun: bool,
+}
+
+impl Writer {
+    /// A Bundle that is made at this time.
+    pub fn new(at: Timestamp) -> Self {
+        Self {
+            head: format!(
+                r#"{{"resourceType":"Bundle","type":"collection","timestamp":"{at:.3}""#
+            ),
+            begun: false,
+        }
+    }
+
+    /// The next piece: one record.
+    ///
+    /// # Errors
+    /// As [`collection`].
+    pub fn push(&mut self, part: &Part<'_>) -> Result<SecretBytes, VaultError> {
+        self.write(part.record, content(part)?)
+    }
+
+    /// The next piece: a file that is too large to go in, and where it is.
+    ///
+    /// # Errors
+    /// As [`collection`].
+    pub fn push_reference(&mut self, part: &Part<'_>, url: &str) -> Result<SecretBytes, VaultError> {
+        let left_out = Part {
+            content: None,
+            ..*part
+        };
+        let mut resource = document(&left_out);
+        if let Some(attachment) = resource
+            .pointer_mut("/content/0/attachment")
+            .and_then(Value::as_object_mut)
+        {
+            attachment.insert("url".into(), url.into());
+        }
+        self.write(part.record, Content::Made(resource))
+    }
+
+    fn write(&mut self, record: Id, resource: Content<'_>) -> Result<SecretBytes, VaultError> {
+        let entry = Entry {
+            full_url: format!("urn:uuid:{record}"),
+            resource,
+        };
+        let mut bytes = if self.begun {
+            b",".to_vec()
+        } else {
+            format!(r#"{},"entry":["#, self.head).into_bytes()
+        };
+        self.begun = true;
+        serde_json::to_writer(&mut bytes, &entry).map_err(|_| VaultError::Internal)?;
+        Ok(SecretBytes::new(bytes))
+    }
+
+    /// The last piece. FHIR has no empty arrays: a Bundle without records has
+    /// no `entry`.
+    pub fn finish(self) -> SecretBytes {
+        let end = if self.begun {
+            "]}".to_owned()
+        } else {
+            self.head + "}"
+        };
+        SecretBytes::new(end.into_bytes())
+    }
+}
+
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Content<'a> {
@@ -164,6 +238,40 @@ mod tests {
         let later = &value["entry"][2]["resource"];
         assert!(later["content"][0]["attachment"]["data"].is_null());
         assert_eq!(later["context"]["period"]["start"], "2024-05");
+    }
+
+    #[test]
+    fn pieces_are_the_whole() {
+        let resource = br#"{"resourceType":"Observation","valueQuantity":{"value":1.50}}"#;
+        let (observation, file) = (fields(BodyKind::Resource), fields(BodyKind::File));
+        let part = |fields, content| Part {
+            record: Id::NIL,
+            fields,
+            content,
+            stored_at: Timestamp::UNIX_EPOCH,
+        };
+        let parts = [
+            part(&observation, Some(&resource[..])),
+            part(&file, Some(&b"abc"[..])),
+            part(&file, None),
+        ];
+        for count in 0..=parts.len() {
+            let mut writer = Writer::new(Timestamp::UNIX_EPOCH);
+            let mut text = Vec::new();
+            for part in &parts[..count] {
+                text.extend_from_slice(&writer.push(part).unwrap());
+            }
+            text.extend_from_slice(&writer.finish());
+            let whole = collection(&parts[..count], Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(text, whole.to_vec());
+        }
+        let mut writer = Writer::new(Timestamp::UNIX_EPOCH);
+        let mut text = writer.push_reference(&parts[1], "https://chart.example/f").unwrap().to_vec();
+        text.extend_from_slice(&writer.finish());
+        let value: Value = serde_json::from_slice(&text).unwrap();
+        let attachment = &value["entry"][0]["resource"]["content"][0]["attachment"];
+        assert_eq!(attachment["url"], "https://chart.example/f");
+        assert!(attachment["data"].is_null());
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
 //! | [`moving`], [`rekey`] | re-classified records; new keys for an account |
-//! | [`import`], [`reading`] | imports; lists and contents |
+//! | [`import`], [`reading`], [`contents`] | imports; lists, contents, what they tell |
 //! | [`http`], [`session`], [`sharing`] | the protocol over HTTP; ways in, grants and links over it |
 //! | [`protocol`] | the messages |
 
@@ -28,6 +28,7 @@ pub mod bundle;
 pub mod bytes;
 pub mod chain;
 pub mod client;
+pub mod contents;
 pub mod epoch;
 pub mod error;
 pub mod grant;

@@ -13,19 +13,19 @@ use zeroize::Zeroizing;
 
 use crate::{
     Id,
-    bundle::{self, Part},
     client::{Act, Client},
+    contents::{Held, collection},
     error::VaultError,
     grant::{Cover, HeldVersion, HolderKey},
     granting::NewGrant,
-    http::{Fetch, Http, SEALED, read},
+    http::{Fetch, Http, SEALED, done, escape, read},
     keys::LinkKey,
     link::{self, OpenLink, OpenLinkFile, ShlFlags, Shlink},
     patient::OpenPatient,
     protocol::{LinkOpened, SealedLink, SealedPage},
-    read::{BatchKeys, OpenRecord},
+    read::BatchKeys,
     reading::Listing,
-    transport::{MaybeSend, SealedQuery, Transport},
+    transport::{MaybeSend, Transport},
     write::new_id,
 };
 
@@ -33,6 +33,8 @@ use crate::{
 const TRIES: usize = 8;
 /// What other viewers show as the name of a link.
 const LABEL: &str = "Shared medical records";
+/// Bytes of a large body that come at a time.
+const PART: usize = 1 << 20;
 
 /// What is to be shared, with whomever.
 #[derive(Clone, Debug)]
@@ -203,46 +205,22 @@ impl<T: Transport + MaybeSend> Client<T> {
         single: bool,
         now: Timestamp,
     ) -> Result<Vec<OpenLinkFile>, VaultError> {
-        let mut query = SealedQuery {
-            supporting: wish.records.is_none(),
-            limit: Some(500),
-            ..SealedQuery::default()
-        };
-        let mut piles: BTreeMap<Option<RecordType>, Vec<_>> = BTreeMap::new();
-        loop {
-            let page = self.transport.list(open.keys.patient(), &query).await?;
-            let batches = BatchKeys::of_page(&page, &open.keys, Some(&self.account));
-            let reached = |r: &crate::protocol::SealedRecord| wish.reaches(r.id, r.compartment);
-            for record in page.items.into_iter().filter(reached) {
-                let opened = OpenRecord::open(&record, &open.keys, &batches)?;
-                let content = match record.body {
-                    Some(_) => Some(opened.open_body(&record, None)?),
-                    None => None,
-                };
-                let pile = (!single).then_some(record.compartment.record_type);
-                let pile = piles.entry(pile).or_default();
-                pile.push((record, opened.header.fields, content));
-            }
-            match page.next {
-                Some(next) if query.cursor.as_ref() != Some(&next) => query.cursor = Some(next),
-                _ => break,
+        let supporting = wish.records.is_none();
+        let held = self.contents(open, Some(&wish.types), supporting).await?;
+        let mut piles: BTreeMap<Option<RecordType>, Vec<Held>> = BTreeMap::new();
+        for held in held {
+            let (id, compartment) = (held.record.sealed.id, held.record.sealed.compartment);
+            if wish.reaches(id, compartment) {
+                let pile = (!single).then_some(compartment.record_type);
+                piles.entry(pile).or_default().push(held);
             }
         }
         // A type with nothing but what others refer to has nothing to show.
-        piles.retain(|_, pile| pile.iter().any(|(record, ..)| !record.supporting));
+        piles.retain(|_, pile| pile.iter().any(|held| !held.record.sealed.supporting));
         piles
             .into_iter()
             .map(|(record_type, pile)| {
-                let parts: Vec<Part<'_>> = pile
-                    .iter()
-                    .map(|(record, fields, content)| Part {
-                        record: record.id,
-                        fields,
-                        content: content.as_ref().map(SecretBytes::as_bytes),
-                        stored_at: record.updated_at,
-                    })
-                    .collect();
-                let plain = bundle::collection(&parts, now)?;
+                let plain = collection(&pile, now)?;
                 Ok(OpenLinkFile { record_type, plain })
             })
             .collect()
@@ -374,7 +352,7 @@ impl Visit {
         let mut headers = vec![("x-share-auth", auth)];
         headers.extend(visitor.passcode_header());
         if let Some(name) = &visitor.name {
-            headers.push(("x-share-recipient", crate::http::escape(name)));
+            headers.push(("x-share-recipient", escape(name)));
         }
         let path = format!("/api/records/shared/{token}?supporting=true&limit=500");
         let answer = http
@@ -392,7 +370,7 @@ impl Visit {
         };
         let mut next = visit.take(opened.page);
         while let Some(cursor) = next {
-            let cursor = crate::http::escape(&cursor);
+            let cursor = escape(&cursor);
             let query = format!("?supporting=true&limit=500&cursor={cursor}");
             next = visit
                 .page(http, &query)
@@ -415,12 +393,7 @@ impl Visit {
         http: &Http<F>,
         query: &str,
     ) -> Result<SealedPage, VaultError> {
-        let mut headers = vec![("x-share-view", self.view.clone())];
-        let visitor = Visitor {
-            passcode: self.passcode.clone(),
-            name: None,
-        };
-        headers.extend(visitor.passcode_header());
+        let headers = self.view_headers();
         let path = format!("/api/records/shared/{}{query}", self.token);
         let answer = http
             .carry::<()>("GET", path, SEALED, &headers, None)
@@ -428,38 +401,75 @@ impl Visit {
         read(&answer)
     }
 
-    /// The contents of every record of a type, within the same access.
+    /// Every record of these types with its content, within the same access;
+    /// of all types where none are named.
     pub async fn contents<F: Fetch + MaybeSend>(
         &self,
         http: &Http<F>,
-        record_type: RecordType,
-    ) -> Result<BTreeMap<Id, SecretBytes>, VaultError> {
-        let mut contents = BTreeMap::new();
-        let base = format!("?supporting=true&limit=500&fields=all&type={record_type}");
-        let mut query = base.clone();
-        loop {
-            let page = self.page(http, &query).await?;
-            let batches = BatchKeys::of_page(&page, &self.link.keys, None);
-            for sealed in page.items.iter().filter(|r| r.body.is_some()) {
-                let opened = OpenRecord::open(sealed, &self.link.keys, &batches)?;
-                contents.insert(sealed.id, opened.open_body(sealed, None)?);
-            }
-            match page.next {
-                Some(next) if !page.items.is_empty() => {
-                    query = format!("{base}&cursor={}", crate::http::escape(&next));
+        types: Option<&[RecordType]>,
+    ) -> Result<Vec<Held>, VaultError> {
+        let base = "?supporting=true&limit=500&fields=all";
+        let wanted: Vec<String> = match types {
+            Some(types) => types.iter().map(|t| format!("{base}&type={t}")).collect(),
+            None => vec![base.to_owned()],
+        };
+        let mut held = Vec::new();
+        for base in wanted {
+            let mut query = base.clone();
+            loop {
+                let page = self.page(http, &query).await?;
+                let next = page.next.clone().filter(|_| !page.items.is_empty());
+                let batches = BatchKeys::of_page(&page, &self.link.keys, None);
+                held.extend(Held::of_page(page, &self.link.keys, &batches)?);
+                match next {
+                    Some(next) => query = format!("{base}&cursor={}", escape(&next)),
+                    None => break,
                 }
-                _ => return Ok(contents),
             }
         }
+        Ok(held)
+    }
+
+    /// The content of a large file, in the parts that come at a time.
+    pub async fn blob<F: Fetch + MaybeSend>(
+        &self,
+        http: &Http<F>,
+        record: Id,
+    ) -> Result<SecretBytes, VaultError> {
+        let listed = self.listing.records.iter().find(|l| l.sealed.id == record);
+        let listed = listed.ok_or(VaultError::NoKey)?;
+        let path = format!("/api/records/shared/{}/records/{record}/blob", self.token);
+        let mut sealed = Vec::new();
+        loop {
+            let mut headers = self.view_headers();
+            headers.push(("range", format!("bytes={}-", sealed.len())));
+            let answer = http
+                .carry::<()>("GET", path.clone(), SEALED, &headers, None)
+                .await?;
+            done(&answer)?;
+            let short = answer.body.len() < PART;
+            sealed.extend_from_slice(&answer.body);
+            let header_len = listed.sealed.header.0.len() as u64;
+            if short || sealed.len() as u64 >= listed.sealed.size.saturating_sub(header_len) {
+                return listed.open.open_body(&listed.sealed, Some(&sealed));
+            }
+        }
+    }
+
+    fn view_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("x-share-view", self.view.clone())];
+        let visitor = Visitor {
+            passcode: self.passcode.clone(),
+            name: None,
+        };
+        headers.extend(visitor.passcode_header());
+        headers
     }
 }
 
 impl Visitor {
     fn passcode_header(&self) -> Option<(&'static str, String)> {
         let passcode = self.passcode.as_ref()?;
-        Some((
-            "x-share-passcode",
-            format!("utf-8''{}", crate::http::escape(passcode)),
-        ))
+        Some(("x-share-passcode", format!("utf-8''{}", escape(passcode))))
     }
 }

@@ -5,8 +5,8 @@ use chartkey_crypto::SecretBytes;
 use chartkey_domain::ids::{AccountId, PatientId, RecordId};
 use chartkey_domain::records::{DEFAULT_PAGE, MAX_PAGE, RecordError};
 use chartkey_fhir::{
-    Compartment, Header, Kinds, Limits, Query, RecordType, Rejected, Search, header_for_text,
-    plan_import,
+    Compartment, Fault, Header, Kinds, Limits, ParseError, Query, RecordType, Rejected, Search,
+    header_for_text, plan_import,
 };
 use chartkey_vault::Id;
 use chartkey_vault::error::VaultError;
@@ -182,7 +182,7 @@ impl Assisted {
                 content_type,
             } => {
                 let plan = plan_import(&bytes, content_type.as_deref(), limits)
-                    .map_err(|error| Failure::field("body", &error.to_string()))?;
+                    .map_err(|error| unreadable(&error))?;
                 let rejected = plan.rejected.clone();
                 let single = plan.bundle_type.is_none() && plan.items.len() + rejected.len() == 1;
                 let (client, mut act) = self.acting();
@@ -369,7 +369,7 @@ impl Assisted {
                 content_type,
             } => {
                 let mut plan = plan_import(&bytes, content_type.as_deref(), limits)
-                    .map_err(|error| Failure::field("body", &error.to_string()))?;
+                    .map_err(|error| unreadable(&error))?;
                 let item = match (plan.items.pop(), plan.items.is_empty()) {
                     (Some(item), true) => item,
                     _ => return Err(Failure::field("body", "exactly one resource")),
@@ -456,7 +456,29 @@ impl Assisted {
     }
 }
 
-fn report(imported: Imported, rejected: Vec<Rejected>, single: bool) -> Report {
+/// What could not be read as text, JSON or FHIR; with the place, in our words.
+fn unreadable(error: &ParseError) -> AssistedFailure {
+    let code = match error.fault {
+        Fault::Empty
+        | Fault::NotUtf8
+        | Fault::Truncated
+        | Fault::Syntax
+        | Fault::TooDeep
+        | Fault::Trailing => "body.malformed",
+        Fault::TooLarge | Fault::TooManyResources | Fault::TooManyValues | Fault::StringTooLong => {
+            "body.too_large"
+        }
+        _ => "body.invalid",
+    };
+    Failure::Rule {
+        code,
+        field: "body",
+        message: error.to_string(),
+    }
+}
+
+fn report(imported: Imported, mut rejected: Vec<Rejected>, single: bool) -> Report {
+    rejected.sort_by_key(|one| one.index);
     Report {
         single,
         created: imported.created,

@@ -63,9 +63,7 @@ impl Writer {
     /// A Bundle that is made at this time.
     pub fn new(at: Timestamp) -> Self {
         Self {
-            head: format!(
-                r#"{{"resourceType":"Bundle","type":"collection","timestamp":"{at:.3}""#
-            ),
+            head: format!(r#"{{"resourceType":"Bundle","type":"collection","timestamp":"{at:.3}""#),
             begun: false,
         }
     }
@@ -82,7 +80,11 @@ impl Writer {
     ///
     /// # Errors
     /// As [`collection`].
-    pub fn push_reference(&mut self, part: &Part<'_>, url: &str) -> Result<SecretBytes, VaultError> {
+    pub fn push_reference(
+        &mut self,
+        part: &Part<'_>,
+        url: &str,
+    ) -> Result<SecretBytes, VaultError> {
         let left_out = Part {
             content: None,
             ..*part
@@ -266,7 +268,10 @@ mod tests {
             assert_eq!(text, whole.to_vec());
         }
         let mut writer = Writer::new(Timestamp::UNIX_EPOCH);
-        let mut text = writer.push_reference(&parts[1], "https://chart.example/f").unwrap().to_vec();
+        let mut text = writer
+            .push_reference(&parts[1], "https://chart.example/f")
+            .unwrap()
+            .to_vec();
         text.extend_from_slice(&writer.finish());
         let value: Value = serde_json::from_slice(&text).unwrap();
         let attachment = &value["entry"][0]["resource"]["content"][0]["attachment"];

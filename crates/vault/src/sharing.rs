@@ -17,7 +17,7 @@ use crate::{
     contents::{Held, collection},
     error::VaultError,
     grant::{Cover, HeldVersion, HolderKey},
-    granting::NewGrant,
+    granting::{self, NewGrant},
     http::{Fetch, Http, SEALED, done, escape, read},
     keys::LinkKey,
     link::{self, OpenLink, OpenLinkFile, ShlFlags, Shlink},
@@ -276,6 +276,38 @@ impl<F: Fetch + MaybeSend> Client<Http<F>> {
                         url,
                         share: made.items.pop().unwrap_or_default(),
                     });
+                }
+            }
+        }
+        Err(VaultError::Conflict("compartment.moved".into()))
+    }
+
+    /// Says yes to a request for access with a grant.
+    pub async fn approve(
+        &mut self,
+        patient: Id,
+        request: Id,
+        account: Id,
+        wish: &Wish,
+        act: &mut Act<'_>,
+    ) -> Result<Id, VaultError> {
+        let holder = self.holder(account).await?;
+        for _ in 0..TRIES {
+            let open = self.settle(patient, act).await?;
+            open.manager()?;
+            let versions = self.held_versions(&open, wish).await?;
+            let id = new_id(act.now, act.rng);
+            let new = wish.new_grant(id, holder.clone(), versions, act.now);
+            let sealed = granting::make_grant(&open, &new, act.now, act.rng)?;
+            let body = serde_json::json!({ "decision": "approve", "grant": sealed });
+            let path = format!("/api/sharing/requests/{request}");
+            let answer = self.transport.carry("PUT", path, SEALED, &[], Some(&body));
+            match done(&answer.await?) {
+                Err(e) if e.is_conflict() => {}
+                Err(e) => return Err(e),
+                Ok(()) => {
+                    self.remember(&sealed.statement);
+                    return Ok(id);
                 }
             }
         }

@@ -11,6 +11,13 @@ pub fn vectors_check() -> Result<u32, String> {
     u32::try_from(count).map_err(|why| why.to_string())
 }
 
+/// Checks every frozen vector of the vault's formats.
+#[wasm_bindgen]
+pub fn vault_vectors_check() -> Result<u32, String> {
+    let count = chartkey_vault::vectors::check_all()?;
+    u32::try_from(count).map_err(|why| why.to_string())
+}
+
 /// Checks that the surrounding JavaScript gives randomness.
 #[wasm_bindgen]
 pub fn randomness_check() -> Result<u32, String> {

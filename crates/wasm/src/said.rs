@@ -1,0 +1,65 @@
+//! What crosses the door: JSON in, JSON out, errors as `Error` with a `code`.
+
+use chartkey_vault::{Act, Id, VaultError};
+use getrandom::SysRng;
+use jiff::Timestamp;
+use js_sys::{Error, Reflect};
+use rand_core::UnwrapErr;
+use serde::{Serialize, de::DeserializeOwned};
+use wasm_bindgen::JsValue;
+
+/// The browser's generator; it panics where there is no randomness, because
+/// nothing may go on without it.
+pub type Chance = UnwrapErr<SysRng>;
+
+/// The browser's generator.
+pub fn chance() -> Chance {
+    UnwrapErr(SysRng)
+}
+
+/// The browser's clock.
+pub fn now() -> Timestamp {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "milliseconds since 1970 are whole and far below 2^53"
+    )]
+    let at = js_sys::Date::now() as i64;
+    Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Time and chance for one call.
+pub fn act(rng: &mut Chance) -> Act<'_> {
+    Act { now: now(), rng }
+}
+
+/// A failure as JavaScript sees it.
+pub fn refuse(error: VaultError) -> JsValue {
+    let (status, text) = match &error {
+        VaultError::Refused { status, detail, .. } => (Some(*status), detail.clone()),
+        VaultError::Conflict(_) => (Some(409), error.to_string()),
+        _ => (None, error.to_string()),
+    };
+    let thrown = Error::new(&text);
+    // Setting a member of a fresh object cannot fail.
+    let _ = Reflect::set(&thrown, &"code".into(), &error.code().into());
+    if let Some(status) = status {
+        let _ = Reflect::set(&thrown, &"status".into(), &status.into());
+    }
+    thrown.into()
+}
+
+/// An answer as JSON.
+pub fn say<T: Serialize + ?Sized>(value: &T) -> Result<String, JsValue> {
+    serde_json::to_string(value).map_err(|_| refuse(VaultError::Internal))
+}
+
+/// What was asked, from JSON.
+pub fn hear<T: DeserializeOwned>(text: &str) -> Result<T, JsValue> {
+    serde_json::from_str(text).map_err(|_| refuse(VaultError::Input("not of the expected form")))
+}
+
+/// An id from its text.
+pub fn id(text: &str) -> Result<Id, JsValue> {
+    text.parse()
+        .map_err(|_| refuse(VaultError::Input("not an id")))
+}

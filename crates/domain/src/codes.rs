@@ -98,6 +98,7 @@ pub const CODES: &[Code] = &[
         "Who may read has changed meanwhile; seal again",
     ),
     code("cursor.malformed", 400, "Not a cursor of this list"),
+    code("export.not_offered", 422, "This format is not offered"),
     code("grant.empty", 422, "Choose what is shared"),
     code("grant.ended", 403, "The grant has ended"),
     code(
@@ -244,6 +245,7 @@ pub const CODES: &[Code] = &[
     code("server.unavailable", 503, "Not available for the moment"),
     code("session.ended", 401, "The session has ended"),
     code("session.expired", 401, "The access token has expired"),
+    code("session.invalid", 401, "The access token is not valid"),
     code("session.missing", 401, "Sign in first"),
     code(
         "session.refused",

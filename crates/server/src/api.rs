@@ -21,10 +21,12 @@ use crate::config::{Group, Groups};
 
 pub mod accounts;
 pub mod admin;
+pub mod analytics;
 pub mod audit;
 pub mod caller;
 pub mod dev;
 pub mod edge;
+pub mod events;
 pub mod json;
 pub mod pages;
 pub mod patients;
@@ -72,10 +74,11 @@ fn routes(groups: &Groups) -> OpenApiRouter<App> {
         small = small
             .merge(accounts::routes())
             .merge(sessions::routes())
-            .merge(admin::routes());
+            .merge(admin::routes())
+            .merge(events::routes());
     }
     if groups.has(Group::Audit) {
-        small = small.merge(audit::routes());
+        small = small.merge(audit::routes()).merge(analytics::routes());
     }
     router = router.merge(small.layer(DefaultBodyLimit::max(SMALL_BODY)));
     if groups.has(Group::Records) {

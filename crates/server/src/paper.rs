@@ -1,8 +1,8 @@
 //! Where an open document meets paper: what `outside` sets, off the threads
 //! that answer requests, few at a time. Nothing of it is kept.
 
-use chartkey_outside::pdf::{self, PdfNotice};
-use chartkey_service::assisted::SharedDocument;
+use chartkey_outside::pdf::{self, PdfError, PdfNotice};
+use chartkey_service::assisted::{ExportedDocument, SharedDocument};
 use tokio::sync::Semaphore;
 
 use crate::api::problem::Problem;
@@ -15,8 +15,7 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 /// # Errors
 /// `server.internal` where it cannot be set; logged here.
 pub async fn shared(document: SharedDocument) -> Result<Vec<u8>, Problem> {
-    let turn = TURNS.acquire().await;
-    let set = tokio::task::spawn_blocking(move || {
+    on_paper(move || {
         let cover = &document.cover;
         let notice = PdfNotice {
             patient_name: &cover.patient_name,
@@ -32,7 +31,37 @@ pub async fn shared(document: SharedDocument) -> Result<Vec<u8>, Problem> {
         };
         pdf::render(&document.document, &notice)
     })
-    .await;
+    .await
+}
+
+/// The PDF of what somebody takes along of a record.
+///
+/// # Errors
+/// As [`shared`].
+pub async fn exported(document: ExportedDocument) -> Result<Vec<u8>, Problem> {
+    on_paper(move || {
+        let notice = PdfNotice {
+            patient_name: &document.patient_name,
+            recipient: &document.reader_name,
+            sender: &document.patient_name,
+            share_id: None,
+            purpose: document.purpose.as_deref(),
+            message: None,
+            generated_at: document.at,
+            expires_at: None,
+            checkpoint: None,
+            footer: None,
+        };
+        pdf::render(&document.document, &notice)
+    })
+    .await
+}
+
+async fn on_paper(
+    set: impl FnOnce() -> Result<Vec<u8>, PdfError> + Send + 'static,
+) -> Result<Vec<u8>, Problem> {
+    let turn = TURNS.acquire().await;
+    let set = tokio::task::spawn_blocking(set).await;
     drop(turn);
     match set {
         Ok(Ok(bytes)) => Ok(bytes),

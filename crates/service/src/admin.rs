@@ -14,6 +14,13 @@ use crate::accounts::{AccountFailure, AccountView, view};
 use crate::letters::Content;
 use crate::{Caller, Failure, Service, columns, events, mail, trail};
 
+mod health;
+
+pub use health::{
+    CheckpointPage, CheckpointView, RETRIED, SystemHealth, find_system_health, list_checkpoints,
+    retry_jobs,
+};
+
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
 

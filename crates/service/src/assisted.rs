@@ -7,6 +7,7 @@
 //! in types that wipe themselves, and dies with the request.
 
 mod cache;
+mod export;
 mod files;
 mod records;
 mod sharing;
@@ -14,6 +15,7 @@ mod transport;
 mod visits;
 
 pub use cache::Cache;
+pub use export::{ExportedDocument, RecordExport};
 pub use files::{FileContent, FileUpload, NewFile};
 pub use records::{Content, Page, RecordQuery, RecordView, Report, Summary, Upload};
 pub use sharing::{AskedTerms, OpenShare, Recipient};

@@ -3,6 +3,7 @@
 //! versions follow each other, and logs before anything leaves. It opens
 //! nothing; assisted requests come through these same functions.
 
+mod export;
 mod known;
 mod read;
 mod write;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use crate::patients::facts;
 use crate::{Caller, Failure, NounError};
 
+pub(crate) use export::{ExportTerms, begin_export, read_export};
 pub use known::{MAX_TAGS, find_known_record, find_known_tags};
 pub use read::{HistoryItem, count_records, find_record, list_record_history, list_records};
 pub(crate) use read::{cursor_at, list_named, read_record, sealed_page};

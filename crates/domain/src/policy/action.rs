@@ -230,6 +230,8 @@ actions! {
     FindSystemHealth = "find_system_health" in Admin,
     /// `GET /api/admin/checkpoints`.
     ListCheckpoints = "list_checkpoints" in Admin,
+    /// `POST /api/admin/jobs/retry`: work that was given up, once more.
+    RetryJobs = "retry_jobs" in Admin,
     /// `GET /api/admin/analytics`: totals with nothing medical in them.
     FindTotals = "find_totals" in Admin,
 }

@@ -153,6 +153,7 @@ fn signed_in(
             | A::ListAdminAccounts
             | A::FindSystemHealth
             | A::ListCheckpoints
+            | A::RetryJobs
             | A::FindTotals,
             T::Deployment,
         ) if account.kind == AccountKind::Admin => Ok(by(account, action)),

@@ -126,6 +126,8 @@ trail_actions! {
     /// A patient's seed has a new generation.
     GenerationBegin = "generation.begin",
 
+    /// An admin had given-up jobs of a kind tried again (`count`).
+    JobRetry = "job.retry",
     /// A new trail began.
     TrailBegin = "trail.begin",
 }

@@ -23,6 +23,8 @@ use super::problem::{FieldError, Problem, ProblemView};
 use super::wire::{SecretText, path_id};
 use crate::app::App;
 
+mod delete;
+
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -31,6 +33,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(verify_email))
         .routes(routes!(resend_verification))
         .routes(routes!(find_profile, update_profile))
+        .merge(delete::routes())
         .routes(routes!(find_account_keys))
 }
 

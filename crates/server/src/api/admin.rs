@@ -1,4 +1,4 @@
-//! Administration on the wire: providers, accounts.
+//! Administration on the wire: providers, accounts, how the installation is.
 
 use axum::extract::{Path, State};
 use chartkey_domain::accounts::{Verification, VerificationDecision};
@@ -17,6 +17,8 @@ use super::problem::{Problem, ProblemView};
 use super::wire::{Page, PageQuery, Query, cursor, cursor_part, path_id};
 use crate::app::App;
 
+mod health;
+
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -24,6 +26,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(verify_provider))
         .routes(routes!(list_admin_accounts))
         .routes(routes!(disable_account))
+        .routes(routes!(health::find_system_health))
+        .routes(routes!(health::list_checkpoints))
+        .routes(routes!(health::retry_jobs))
 }
 
 /// Which providers.

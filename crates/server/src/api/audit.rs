@@ -20,11 +20,14 @@ use super::problem::{Problem, ProblemView};
 use super::wire::{Page, PageQuery, Query, cursor, cursor_part, path_id};
 use crate::app::App;
 
+mod disclosures;
+
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_audit))
         .routes(routes!(find_audit_proof))
+        .routes(routes!(disclosures::list_disclosures))
         .routes(routes!(find_checkpoint))
         .routes(routes!(find_consistency))
 }

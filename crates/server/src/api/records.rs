@@ -3,6 +3,7 @@
 //! plain JSON for assisted clients.
 
 mod body;
+mod export;
 mod files;
 mod view;
 
@@ -43,6 +44,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_record_history))
         .routes(routes!(find_record_content))
         .routes(routes!(move_record))
+        .merge(export::routes())
         .merge(files::routes())
 }
 

@@ -274,7 +274,7 @@ impl Assisted {
         Err(Failure::Vault(moved()))
     }
 
-    async fn name_of(&self, account: AccountId) -> Result<String, AssistedFailure> {
+    pub(super) async fn name_of(&self, account: AccountId) -> Result<String, AssistedFailure> {
         let service = self.service.clone();
         let name = self
             .service

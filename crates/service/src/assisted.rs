@@ -121,7 +121,7 @@ impl Assisted {
         self.client
             .transport
             .take_failure()
-            .unwrap_or_else(|| Failure::Vault(error))
+            .unwrap_or(Failure::Vault(error))
     }
 
     /// The patient that a call without `patient_id` is about: the first that
@@ -162,7 +162,7 @@ pub async fn own_patient(service: &Service, caller: &Caller) -> Result<PatientId
     let managed = service
         .store()
         .read("patient.own", move |db| {
-            Ok::<_, StoreError>(patients::list_managed(db, account)?)
+            patients::list_managed(db, account)
         })
         .await
         .map_err(Failure::Store)?;

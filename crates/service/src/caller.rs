@@ -88,9 +88,10 @@ pub async fn find(
     let standing: Option<StandingRow> = service
         .store()
         .read("session.read", move |reader| {
-            Ok::<_, StoreError>(sessions::lookup_standing(reader, session)?)
+            sessions::lookup_standing(reader, session)
         })
-        .await?;
+        .await
+        .map_err(|error: StoreError| Failure::Store(error))?;
     let standing = standing
         .filter(|row| row.ended_at.is_none() && row.expires_at > now)
         .ok_or(SessionError::Ended)?;

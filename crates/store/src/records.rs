@@ -1,6 +1,9 @@
 //! Records and their versions, as ciphertext. What may be seen is decided by
 //! the permit: every list goes through its scope.
 
+// Writing into a `String` cannot fail.
+use std::fmt::Write as _;
+
 use chartkey_domain::{
     grants::Coverage,
     ids::{AccountId, BatchId, BlobId, GrantId, PatientId, RecordId},
@@ -132,7 +135,7 @@ pub struct Filter {
 }
 
 /// Appends what the permit's scope allows to a WHERE clause over `r`.
-fn scope_clause<'a>(permit: &Permit, sql: &mut String, values: &mut Vec<Value<'a>>) {
+fn scope_clause(permit: &Permit, sql: &mut String, values: &mut Vec<Value<'_>>) {
     let Scope::Within(within) = permit.scope() else {
         if !permit.is_managers() {
             sql.push_str(" AND 1 = 0");
@@ -145,12 +148,12 @@ fn scope_clause<'a>(permit: &Permit, sql: &mut String, values: &mut Vec<Value<'a
     }
     if let Some(author) = within.author {
         values.push(own(&author));
-        sql.push_str(&format!(" OR r.author_account = ?{}", values.len()));
+        let _ = write!(sql, " OR r.author_account = ?{}", values.len());
     }
     sql.push(')');
 }
 
-fn coverage_clause<'a>(coverage: &Coverage, sql: &mut String, values: &mut Vec<Value<'a>>) {
+fn coverage_clause(coverage: &Coverage, sql: &mut String, values: &mut Vec<Value<'_>>) {
     if coverage.types.is_empty() {
         return;
     }
@@ -158,24 +161,26 @@ fn coverage_clause<'a>(coverage: &Coverage, sql: &mut String, values: &mut Vec<V
     let types = placeholders(&types, values);
     let hidden = Kinds::ALL.bits() & !coverage.kinds.bits();
     values.push(Value::I64(i64::from(hidden)));
-    sql.push_str(&format!(
+    let _ = write!(
+        sql,
         " OR (r.record_type IN ({}) AND (r.kinds & ?{}) = 0",
         types,
         values.len()
-    ));
+    );
     if coverage.records.is_some() {
         values.push(own(&coverage.grant));
-        sql.push_str(&format!(
+        let _ = write!(
+            sql,
             " AND r.id IN (SELECT record_id FROM grant_records WHERE grant_id = ?{})",
             values.len()
-        ));
+        );
     }
     sql.push(')');
 }
 
 /// Adds values, and answers the list that stands for them; NULL for none, which
 /// nothing is equal to.
-fn placeholders<'a>(items: &[impl ToValue], values: &mut Vec<Value<'a>>) -> String {
+fn placeholders<'a>(items: &[impl ToValue], values: &mut Vec<Value<'_>>) -> String {
     let list: Vec<String> = items
         .iter()
         .map(|item| {
@@ -215,31 +220,33 @@ pub fn list(
     }
     if let Some(record_type) = filter.record_type {
         values.push(own(&record_type));
-        sql.push_str(&format!(" AND r.record_type = ?{}", values.len()));
+        let _ = write!(sql, " AND r.record_type = ?{}", values.len());
     }
     if let Some(source) = &filter.source {
         values.push(own(source));
-        sql.push_str(&format!(" AND r.source = ?{}", values.len()));
+        let _ = write!(sql, " AND r.source = ?{}", values.len());
     }
     if let Some((at, id)) = &filter.after {
         values.push(Value::I64(*at));
         let at = values.len();
         values.push(own(id));
         // As a row value, so that the index leads straight to the next page.
-        sql.push_str(&format!(
+        let _ = write!(
+            sql,
             " AND (r.updated_at, r.id) < (?{at}, ?{})",
             values.len()
-        ));
+        );
     }
     if let Some(records) = &filter.records {
-        sql.push_str(&format!(" AND r.id IN ({})", placeholders(records, &mut values)));
+        let _ = write!(sql, " AND r.id IN ({})", placeholders(records, &mut values));
     }
     scope_clause(permit, &mut sql, &mut values);
     values.push(Value::I64(i64::from(filter.limit)));
-    sql.push_str(&format!(
+    let _ = write!(
+        sql,
         " ORDER BY r.updated_at DESC, r.id DESC LIMIT ?{}",
         values.len()
-    ));
+    );
     db.query(&sql, &values, |row| {
         Ok((record_row(row)?, version_row(row, RECORD_COLUMNS)?))
     })

@@ -87,7 +87,7 @@ enum Source {
     Blob {
         found: blobs::FoundBlob,
         at: u64,
-        opener: Option<Opener>,
+        opener: Option<Box<Opener>>,
     },
 }
 
@@ -134,7 +134,7 @@ impl Assisted {
     ) -> Result<(), AssistedFailure> {
         upload.size = upload.size.saturating_add(bytes.len() as u64);
         if upload.size > upload.max_bytes {
-            return Err(Failure::field("file", "larger than this server takes"));
+            return Err(too_large());
         }
         upload.hash.update(bytes);
         if upload.blob.is_none() {
@@ -186,7 +186,7 @@ impl Assisted {
         let sealed = stream
             .sealer
             .push(bytes)
-            .map_err(|_| Failure::field("file", "larger than this server takes"))?;
+            .map_err(|_| too_large())?;
         stream.pending.extend_from_slice(&sealed);
         while stream.pending.len() >= CHUNK {
             self.send(upload.patient, stream, CHUNK).await?;
@@ -301,9 +301,7 @@ impl Assisted {
             while rest.len() < CHUNK {
                 match tail.next() {
                     Some(chunk) => rest
-                        .extend_from_slice(&chunk.map_err(|_| {
-                            Failure::field("file", "larger than this server takes")
-                        })?),
+                        .extend_from_slice(&chunk.map_err(|_| too_large())?),
                     None => break,
                 }
             }
@@ -403,7 +401,7 @@ impl Assisted {
                 Source::Blob {
                     found,
                     at: HEADER as u64,
-                    opener: Some(opener),
+                    opener: Some(Box::new(opener)),
                 }
             }
         };
@@ -457,5 +455,14 @@ impl Assisted {
                 .map_err(|_| Failure::Vault(VaultError::Open))?;
         }
         Ok((!open.is_empty()).then(|| SecretBytes::new(open)))
+    }
+}
+
+/// More than the server takes, or than a sealed body can be long.
+fn too_large() -> AssistedFailure {
+    Failure::Rule {
+        code: "body.too_large",
+        field: "file",
+        message: "larger than this server takes".to_owned(),
     }
 }

@@ -308,7 +308,7 @@ impl Assisted {
             .map(|r| PatientId(r.patient))
             .ok_or(coded(RecordError::Unknown.into()))?;
         let mut items = self.open_page(patient, &page, true).await?;
-        items.pop().ok_or_else(|| Failure::Vault(VaultError::NoKey))
+        items.pop().ok_or(Failure::Vault(VaultError::NoKey))
     }
 
     /// Opens what the caller's keys open; with keys fetched anew where the
@@ -463,6 +463,7 @@ fn unreadable(error: &ParseError) -> AssistedFailure {
         | Fault::NotUtf8
         | Fault::Truncated
         | Fault::Syntax
+        | Fault::NotObject
         | Fault::TooDeep
         | Fault::Trailing => "body.malformed",
         Fault::TooLarge | Fault::TooManyResources | Fault::TooManyValues | Fault::StringTooLong => {

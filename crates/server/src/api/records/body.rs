@@ -1,7 +1,7 @@
 //! What an upload may look like, by media type.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use chartkey_crypto::SecretBytes;
 use chartkey_fhir::RecordType;
 use chartkey_service::assisted::Upload;
@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 use crate::api::json::{media_type, parse, read_body};
 use crate::api::problem::Problem;
 use crate::app::App;
+
+/// What a form may hold besides its file, in bytes.
+const FORM_ROOM: usize = 64 << 10;
 
 /// A record as JSON: text as `content`, or a FHIR R4 `resource`.
 #[derive(Deserialize, ToSchema)]
@@ -65,10 +68,16 @@ pub enum Incoming {
 pub async fn read_incoming(app: &App, request: Request) -> Result<Incoming, Problem> {
     let media = media_type(request.headers()).unwrap_or_default();
     match media.as_str() {
-        "multipart/form-data" => Multipart::from_request(request, app)
-            .await
-            .map(Incoming::File)
-            .map_err(|_| Problem::new("body.malformed")),
+        "multipart/form-data" => {
+            // A file streams through, so it may be longer than what is read whole.
+            let mut request = request;
+            let longest = (app.config().max_file_mb << 20).saturating_add(FORM_ROOM);
+            DefaultBodyLimit::max(longest).apply(&mut request);
+            Multipart::from_request(request, app)
+                .await
+                .map(Incoming::File)
+                .map_err(|_| Problem::new("body.malformed"))
+        }
         "application/json" => json(read_body(request, app).await?),
         "application/fhir+json" | "application/fhir+ndjson" | "application/x-ndjson" | "application/ndjson" => {
             let bytes = read_body(request, app).await?;

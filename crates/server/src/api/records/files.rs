@@ -2,6 +2,7 @@
 //! bodies chunk by chunk.
 
 use axum::body::Body;
+use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{Multipart, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -40,15 +41,10 @@ pub async fn create_file(
     let mut assisted = Assisted::open(app.service(), caller).await?;
     let max = (app.config().max_file_mb as u64) << 20;
     let mut about = NewFile::default();
-    let malformed =
-        |_| Problem::new("body.malformed").with_detail("The form ended too early or is not one.");
-    while let Some(mut part) = form.next_field().await.map_err(malformed)? {
+    while let Some(mut part) = form.next_field().await.map_err(|error| unreadable(&error))? {
         let name = part.name().unwrap_or_default().to_owned();
         if name != "file" {
-            let text = part.text().await.map_err(malformed)?;
-            if text.len() > MAX_FIELD {
-                return Err(Problem::field(name, "too long"));
-            }
+            let text = short_text(&mut part, &name).await?;
             match name.as_str() {
                 "record_type" | "type" => about.record_type = wanted_type(Some(&text))?,
                 "title" => about.title = Some(text),
@@ -60,7 +56,7 @@ pub async fn create_file(
         about.file_name = part.file_name().map(str::to_owned);
         about.content_type = part.content_type().map(str::to_owned);
         let mut upload = assisted.begin_file(patient, about.clone(), max);
-        while let Some(bytes) = part.chunk().await.map_err(malformed)? {
+        while let Some(bytes) = part.chunk().await.map_err(|error| unreadable(&error))? {
             assisted.push_file(&mut upload, &bytes).await?;
         }
         drop(part);
@@ -71,19 +67,35 @@ pub async fn create_file(
     Err(Problem::field("file", "is missing"))
 }
 
+/// The value of a field that is not the file. Read piece by piece, because the
+/// body as a whole may be as long as a file.
+async fn short_text(part: &mut Field<'_>, name: &str) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.chunk().await.map_err(|error| unreadable(&error))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_FIELD {
+            return Err(Problem::field(name, "too long"));
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Problem::field(name, "is not UTF-8"))
+}
+
+fn unreadable(error: &MultipartError) -> Problem {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::new("body.too_large")
+    } else {
+        Problem::new("body.malformed").with_detail("The form ended too early or is not one.")
+    }
+}
+
 /// Fields that stand behind the file.
 async fn read_rest(
     form: &mut Multipart,
     upload: &mut chartkey_service::assisted::FileUpload,
 ) -> Result<(), Problem> {
-    let malformed =
-        |_| Problem::new("body.malformed").with_detail("The form ended too early or is not one.");
-    while let Some(part) = form.next_field().await.map_err(malformed)? {
+    while let Some(mut part) = form.next_field().await.map_err(|error| unreadable(&error))? {
         let name = part.name().unwrap_or_default().to_owned();
-        let text = part.text().await.map_err(malformed)?;
-        if text.len() > MAX_FIELD {
-            return Err(Problem::field(name, "too long"));
-        }
+        let text = short_text(&mut part, &name).await?;
         let about = upload.about();
         match name.as_str() {
             "record_type" | "type" => about.record_type = wanted_type(Some(&text))?,
@@ -196,6 +208,11 @@ async fn append_blob(
     let blob: BlobId = id.parse().map_err(|_| Problem::new("blob.not_found"))?;
     let patient = patient_id(&query.patient_id)?;
     let chunk = read_body(request, &app).await?;
+    // Sealing adds less than a hundredth.
+    let most = ((app.config().max_file_mb as u64) << 20).saturating_mul(101) / 100;
+    if query.offset.saturating_add(chunk.len() as u64) > most {
+        return Err(Problem::new("body.too_large"));
+    }
     if query.offset == 0 {
         blobs::create_blob(app.service(), &caller, patient, blob).await?;
     }

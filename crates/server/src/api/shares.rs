@@ -33,7 +33,7 @@ use crate::app::App;
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(create_share, list_shares, revoke_share_by_query))
+        .routes(routes!(create_share, list_shares, end_share))
         .routes(routes!(find_share, update_share, revoke_share))
         .routes(routes!(find_share_link))
         .routes(routes!(put_share_files))
@@ -708,7 +708,7 @@ pub struct RevokeQuery {
         (status = 200, body = RecordShareView),
         (status = "4XX", body = ProblemView, content_type = "application/problem+json"),
     ))]
-async fn revoke_share_by_query(
+async fn end_share(
     State(app): State<App>,
     Caller(caller): Caller,
     Query(query): Query<RevokeQuery>,

@@ -31,8 +31,8 @@ const FHIR_JSON: &str = "application/fhir+json";
 /// The routes of this folder.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(find_manifest, find_single_file))
-        .routes(routes!(find_shl_file))
+        .routes(routes!(open_shl_manifest, open_shl_file))
+        .routes(routes!(open_shl_ticket))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(any_origin))
 }
@@ -144,7 +144,7 @@ fn malformed(detail: &'static str) -> Response {
         (status = 404, description = "Not active", body = ProblemView, content_type = "application/problem+json"),
         (status = "4XX", body = ProblemView, content_type = "application/problem+json"),
     ))]
-async fn find_manifest(
+async fn open_shl_manifest(
     State(app): State<App>,
     FromOrigin(origin): FromOrigin,
     Path(token): Path<String>,
@@ -212,7 +212,7 @@ pub struct RecipientQuery {
         (status = 404, description = "Not active, or a link with a manifest", body = ProblemView, content_type = "application/problem+json"),
         (status = "4XX", body = ProblemView, content_type = "application/problem+json"),
     ))]
-async fn find_single_file(
+async fn open_shl_file(
     State(app): State<App>,
     FromOrigin(origin): FromOrigin,
     Path(token): Path<String>,
@@ -236,7 +236,7 @@ async fn find_single_file(
         (status = 200, description = "A compact JWE", body = String, content_type = "application/jose"),
         (status = 404, description = "Used, too old, or no longer active", body = ProblemView, content_type = "application/problem+json"),
     ))]
-async fn find_shl_file(
+async fn open_shl_ticket(
     State(app): State<App>,
     FromOrigin(origin): FromOrigin,
     Path(ticket): Path<String>,

@@ -73,6 +73,7 @@ async fn a_provider_reads_what_was_granted_until_it_is_revoked() {
         matches!(refused, Failure::Refused(Refusal::ManagersOnly)),
         "{refused:?}"
     );
+    world.run_jobs().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,6 +158,7 @@ async fn a_provider_asks_and_gets_less() {
         matches!(again, Failure::Noun(RequestError::Closed)),
         "{again:?}"
     );
+    world.run_jobs().await;
 }
 
 fn ask(of: &Person) -> NewRequest {
@@ -221,6 +223,7 @@ async fn requests_are_refused_answered_once_and_bounded() {
         matches!(patient, Failure::Refused(Refusal::Forbidden)),
         "{patient:?}"
     );
+    world.run_jobs().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -499,7 +499,7 @@ async fn switching_assisted_access_off_stops_keys_but_not_proofs() {
         assisted_access: Some(false),
         ..Default::default()
     };
-    chartkey_service::accounts::update_profile(&world.service, &ada.caller, change, None)
+    chartkey_service::accounts::update_profile(&world.service, &ada.caller, change)
         .await
         .unwrap();
     let refused = assisted::open_shared(&world.service, &with_key(&token, &key), &key)
@@ -595,7 +595,7 @@ async fn others_writing_is_read_through_a_link_before_and_after_it_is_adopted() 
     upload(&world, &ng, &json!({"resourceType": "Observation", "status": "final",
         "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}],
         "code": {"text": "Potassium"}, "effectiveDateTime": "2026-06-01"})).await;
-    for _ in 0..2 {
+    for text in ["Asthma", "Migraine"] {
         let shared = assisted::open_shared(&world.service, &with_key(&token, &key), &key)
             .await
             .unwrap();
@@ -604,7 +604,7 @@ async fn others_writing_is_read_through_a_link_before_and_after_it_is_adopted() 
         upload(
             &world,
             &ada,
-            &json!({"resourceType": "Condition", "code": {"text": "Asthma"}}),
+            &json!({"resourceType": "Condition", "code": {"text": text}}),
         )
         .await;
     }

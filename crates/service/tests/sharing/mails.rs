@@ -74,7 +74,7 @@ async fn a_mail_whose_words_are_gone_asks_its_sender() {
     let mut world = World::new().await;
     let ada = world.patient("ada@example.org").await;
     fill(&world, &ada).await;
-    share(&world, &ada, &terms(&world, &ada), said()).await;
+    send(&world, &ada, &terms(&world, &ada), said()).await;
     // Nobody sends for a quarter of an hour; the process forgets.
     world.pass(15 * 60);
     world.run_jobs().await;
@@ -96,7 +96,7 @@ async fn endings_are_told_to_whoever_was_written_to() {
     let world = World::new().await;
     let ada = world.patient("ada@example.org").await;
     fill(&world, &ada).await;
-    let told = share(&world, &ada, &terms(&world, &ada), said()).await;
+    let told = send(&world, &ada, &terms(&world, &ada), said()).await;
     let mut assisted = Assisted::open(&world.service, &ada.caller).await.unwrap();
     let quiet = Recipient {
         email: Some("quiet@clinic.example".parse_email()),
@@ -130,7 +130,7 @@ async fn both_sides_are_warned_once_before_a_long_access_ends() {
         expires_at: world.service.now() + jiff::SignedDuration::from_hours(30 * 24),
         ..terms(&world, &ada)
     };
-    share(&world, &ada, &long, said()).await;
+    send(&world, &ada, &long, said()).await;
     shares::sweep(&world.service).await.unwrap();
     world.run_jobs().await;
     world.pass(28 * 24 * 60 * 60);
@@ -152,7 +152,7 @@ async fn openings_are_told_to_those_who_want_to_hear_of_them() {
     let world = World::new().await;
     let ada = world.patient("ada@example.org").await;
     fill(&world, &ada).await;
-    let share = share(
+    let share = send(
         &world,
         &ada,
         &terms(&world, &ada),
@@ -178,7 +178,7 @@ async fn openings_are_told_to_those_who_want_to_hear_of_them() {
         preferences: Some(r#"{"mail":{"share_opened":true}}"#.to_owned()),
         ..Default::default()
     };
-    chartkey_service::accounts::update_profile(&world.service, &ada.caller, change, None)
+    chartkey_service::accounts::update_profile(&world.service, &ada.caller, change)
         .await
         .unwrap();
     chartkey_service::assisted::open_shared(&world.service, &with_key(&token, &key), &key)

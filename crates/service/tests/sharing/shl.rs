@@ -1,5 +1,6 @@
 //! SMART Health Links (STU1) as other viewers meet them.
 
+use chartkey_domain::policy::{Noun, Refusal};
 use chartkey_domain::shares::{NewShare, ShareError, ShareForm};
 use chartkey_service::Failure;
 use chartkey_service::assisted::{Assisted, OpenShare};
@@ -25,10 +26,12 @@ fn ask(token: &str, passcode: Option<&str>, embedded: Option<usize>) -> Manifest
 }
 
 fn is_unknown(failure: &VisitFailure) -> bool {
-    matches!(
-        failure,
-        VisitFailure::Other(Failure::Noun(ShareError::Unknown))
-    )
+    const UNKNOWN: Refusal = Refusal::Unknown(Noun::Share);
+    match failure {
+        VisitFailure::Other(Failure::Noun(error)) => *error == ShareError::Unknown,
+        VisitFailure::Other(Failure::Refused(refusal)) => *refusal == UNKNOWN,
+        _ => false,
+    }
 }
 
 async fn linked(said: NewShare) -> (World, Person, OpenShare, String, LinkKey) {

@@ -72,11 +72,27 @@ pub fn said() -> NewShare {
     }
 }
 
+/// A link of which nobody is written to.
 pub async fn share(
     world: &World,
     person: &Person,
     terms: &AskedTerms,
     said: NewShare,
+) -> OpenShare {
+    share_by(world, person, terms, said, SendEmail::None).await
+}
+
+/// A link that is sent to its recipient.
+pub async fn send(world: &World, person: &Person, terms: &AskedTerms, said: NewShare) -> OpenShare {
+    share_by(world, person, terms, said, SendEmail::Link).await
+}
+
+async fn share_by(
+    world: &World,
+    person: &Person,
+    terms: &AskedTerms,
+    said: NewShare,
+    way: SendEmail,
 ) -> OpenShare {
     let mut assisted = Assisted::open(&world.service, &person.caller)
         .await
@@ -86,7 +102,7 @@ pub async fn share(
         said,
     };
     let mut made = assisted
-        .share(&[recipient], terms, SendEmail::Link, None)
+        .share(&[recipient], terms, way, None)
         .await
         .unwrap();
     made.pop().unwrap()

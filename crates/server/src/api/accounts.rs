@@ -145,8 +145,7 @@ fn gather(
     let (email, name) = (Email::parse(email), domain::parse_name(name));
     let mut errors = Vec::new();
     let mut note = |error: AccountError| {
-        let field = error.field().unwrap_or("body");
-        errors.push(FieldError::new(field, error.to_string()));
+        errors.push(FieldError::of_rule(error.field().unwrap_or("body"), &error));
     };
     match (email, name, particulars) {
         (Ok(email), Ok(name), Ok(particulars)) => {
@@ -298,7 +297,8 @@ pub struct AccountJson {
 impl std::convert::From<AccountView> for AccountJson {
     fn from(view: AccountView) -> Self {
         let provider = view.provider;
-        let part = |of: fn(&service::ProviderView) -> Option<String>| provider.as_ref().and_then(of);
+        let part =
+            |of: fn(&service::ProviderView) -> Option<String>| provider.as_ref().and_then(of);
         Self {
             id: view.id.0,
             kind: view.kind.as_str(),
@@ -410,7 +410,9 @@ async fn find_profile(
     State(app): State<App>,
     Caller(caller): Caller,
 ) -> Result<Json<ProfileView>, Problem> {
-    Ok(Json(service::find_profile(app.service(), &caller).await?.into()))
+    Ok(Json(
+        service::find_profile(app.service(), &caller).await?.into(),
+    ))
 }
 
 /// Changes one's own profile.
@@ -432,7 +434,11 @@ async fn update_profile(
             .preferences
             .map(|map| serde_json::Value::Object(map).to_string()),
     };
-    Ok(Json(service::update_profile(app.service(), &caller, change).await?.into()))
+    Ok(Json(
+        service::update_profile(app.service(), &caller, change)
+            .await?
+            .into(),
+    ))
 }
 
 /// An account's public keys, with the statements that vouch for them.
@@ -445,5 +451,7 @@ async fn find_account_keys(
     Path(principal): Path<String>,
 ) -> Result<Json<AccountKeys>, Problem> {
     let account: AccountId = path_id(&principal, "account.unknown")?;
-    Ok(Json(service::find_keys(app.service(), &caller, account).await?))
+    Ok(Json(
+        service::find_keys(app.service(), &caller, account).await?,
+    ))
 }

@@ -54,8 +54,14 @@ const NAMED: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
     (
         HeaderName::from_static("permissions-policy"),
         "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
@@ -80,9 +86,9 @@ pub async fn guard(State(edge): State<Edge>, mut request: Request, next: Next) -
     let span = tracing::info_span!("request", id = %request_id);
     let answer = next.run(request);
     let mut response = answer.instrument(span.clone()).await;
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED && !is_problem(&response) {
+    if let Some(problem) = plain_refusal(&response) {
         let allow = response.headers_mut().remove(header::ALLOW);
-        response = Problem::new("route.method").into_response();
+        response = problem.into_response();
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
@@ -97,11 +103,23 @@ pub async fn guard(State(edge): State<Edge>, mut request: Request, next: Next) -
     response
 }
 
-fn is_problem(response: &Response) -> bool {
-    response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/problem+json")
+/// The problem that stands for a refusal of the framework's own, which comes
+/// as text or empty: an address that cannot be read, a method without a route.
+fn plain_refusal(response: &Response) -> Option<Problem> {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_plain = kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !is_plain {
+        return None;
+    }
+    match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => Some(Problem::new("route.method")),
+        StatusCode::BAD_REQUEST => {
+            Some(Problem::new("body.malformed").with_detail("The address cannot be read."))
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => Some(Problem::new("body.too_large")),
+        StatusCode::REQUEST_TIMEOUT => Some(Problem::new("body.timeout")),
+        _ => None,
+    }
 }
 
 fn add_headers(headers: &mut HeaderMap, edge: &Edge, request_id: &str) {
@@ -210,9 +228,16 @@ mod tests {
     #[test]
     fn forwarded_addresses_are_believed_from_trusted_proxies_only() {
         assert_eq!(seen("192.0.2.1", &["203.0.113.9"], &[]), "192.0.2.1");
-        assert_eq!(seen("10.0.0.2", &["203.0.113.9"], &["10.0.0.2"]), "203.0.113.9");
         assert_eq!(
-            seen("10.0.0.2", &["198.51.100.7, 203.0.113.9, 10.0.0.3"], &["10.0.0.2", "10.0.0.3"]),
+            seen("10.0.0.2", &["203.0.113.9"], &["10.0.0.2"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            seen(
+                "10.0.0.2",
+                &["198.51.100.7, 203.0.113.9, 10.0.0.3"],
+                &["10.0.0.2", "10.0.0.3"]
+            ),
             "203.0.113.9",
             "what a client puts in front is not believed"
         );

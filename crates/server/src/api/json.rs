@@ -45,7 +45,7 @@ pub enum Form<A, S> {
 impl<T: DeserializeOwned> Body for Json<T> {
     fn read(media_type: &str, bytes: &[u8]) -> Result<Self, Problem> {
         match media_type {
-            "application/json" => parse(bytes).map(Self),
+            "application/json" => parse_object(bytes).map(Self),
             _ => Err(Problem::new("body.media_type").with_detail("Send application/json.")),
         }
     }
@@ -54,8 +54,8 @@ impl<T: DeserializeOwned> Body for Json<T> {
 impl<A: DeserializeOwned, S: DeserializeOwned> Body for Form<A, S> {
     fn read(media_type: &str, bytes: &[u8]) -> Result<Self, Problem> {
         match media_type {
-            "application/json" => parse(bytes).map(Self::Assisted),
-            SEALED => parse(bytes).map(Self::Sealed),
+            "application/json" => parse_object(bytes).map(Self::Assisted),
+            SEALED => parse_object(bytes).map(Self::Sealed),
             _ => Err(Problem::new("body.media_type")
                 .with_detail("Send application/json or application/vnd.chartkey.sealed+json.")),
         }
@@ -131,10 +131,31 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
         .map(|text| text.trim().to_ascii_lowercase())
 }
 
+/// [`parse`] for what must be an object: `serde` would take the fields of a
+/// struct from an array too, by position.
+pub fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let first = bytes
+        .strip_prefix(BOM)
+        .unwrap_or(bytes)
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace());
+    if matches!(
+        first,
+        Some(b'[' | b'"' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9')
+    ) {
+        return Err(Problem::field("body", "expected an object"));
+    }
+    parse(bytes)
+}
+
+/// UTF-8's byte order mark.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// Parses `bytes`, and says what is wrong where.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|_| Problem::new("body.malformed").with_detail("The body is not UTF-8."))?;
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Problem::new("body.malformed").with_detail("The body is not UTF-8."))?;
     if text.trim().is_empty() {
         return Err(Problem::new("body.malformed").with_detail("The body is empty."));
     }
@@ -161,7 +182,11 @@ fn explain(error: &serde_json::Error, path: &str) -> Problem {
             let reason = if error.to_string().starts_with("recursion limit") {
                 "It is nested too deeply.".to_owned()
             } else {
-                format!("It is not JSON at line {}, column {}.", error.line(), error.column())
+                format!(
+                    "It is not JSON at line {}, column {}.",
+                    error.line(),
+                    error.column()
+                )
             };
             Problem::new("body.malformed").with_detail(reason)
         }
@@ -169,7 +194,7 @@ fn explain(error: &serde_json::Error, path: &str) -> Problem {
 }
 
 /// Field and message of a type error, with nothing of what was sent.
-fn describe(message: &str, path: &str) -> (String, String) {
+pub(super) fn describe(message: &str, path: &str) -> (String, String) {
     // `serde_json` ends its messages with the position.
     let message = message
         .rsplit_once(" at line ")
@@ -195,10 +220,13 @@ fn describe(message: &str, path: &str) -> (String, String) {
     if message.starts_with("unknown field") {
         return (here(), "is not a field of this call".to_owned());
     }
-    if let Some((_, expected)) = message.split_once(", expected ") {
+    // `invalid type: string "…", expected …`: only the end is ours. What types
+    // of our own say begins with the end; what other crates say may quote.
+    let is_serdes = message.starts_with("invalid ") || message.starts_with("unknown variant");
+    if is_serdes && let Some((_, expected)) = message.rsplit_once(", expected ") {
         return (here(), format!("expected {expected}"));
     }
-    if message.starts_with("expected ") {
+    if message.starts_with("expected ") && !message.contains("got") {
         return (here(), message.to_owned());
     }
     (here(), "is not valid".to_owned())
@@ -235,12 +263,17 @@ mod tests {
     async fn answer(body: &[u8]) -> (u16, String) {
         let response = parse::<Order>(body).unwrap_err().into_response();
         let status = response.status().as_u16();
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap();
         let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         let what = if value["errors"].is_null() {
             format!("{} {}", value["code"], value["detail"])
         } else {
-            format!("{} {}", value["errors"][0]["field"], value["errors"][0]["message"])
+            format!(
+                "{} {}",
+                value["errors"][0]["field"], value["errors"][0]["message"]
+            )
         };
         (status, what.replace('"', ""))
     }
@@ -250,19 +283,46 @@ mod tests {
         for (body, status, expected) in [
             (&br#"{"name":"a"}"#[..], 422, "items is missing"),
             (br#"{"name":7,"items":[]}"#, 422, "name expected a string"),
-            (br#"{"name":"a","items":[{"count":1},{"count":"marker"}]}"#, 422, "items[1].count expected u8"),
-            (br#"{"name":"a","items":[{"count":300}]}"#, 422, "items[0].count expected u8"),
-            (br#"{"name":"a","items":[{}]}"#, 422, "items[0].count is missing"),
-            (br#"{"name":"a","name":"b","items":[]}"#, 422, "name stands twice"),
-            (br#"{"name":"a","items":[],"marker":1}"#, 422, "marker is not a field of this call"),
+            (
+                br#"{"name":"a","items":[{"count":1},{"count":"marker"}]}"#,
+                422,
+                "items[1].count expected u8",
+            ),
+            (
+                br#"{"name":"a","items":[{"count":300}]}"#,
+                422,
+                "items[0].count expected u8",
+            ),
+            (
+                br#"{"name":"a","items":[{}]}"#,
+                422,
+                "items[0].count is missing",
+            ),
+            (
+                br#"{"name":"a","name":"b","items":[]}"#,
+                422,
+                "name stands twice",
+            ),
+            (
+                br#"{"name":"a","items":[],"marker":1}"#,
+                422,
+                "marker is not a field of this call",
+            ),
             (
                 br#"{"name":"a","items":[{"count":1,"colour":"marker"}]}"#,
                 422,
                 "items[0].colour expected `red` or `green`",
             ),
-            (br#"[]"#, 422, "body expected struct Order with 2 elements"),
-            (br#"{"name":"marker"#, 400, "body.malformed It is not JSON at line 1, column 15."),
-            (br#"{"name":"a","items":[]} marker"#, 400, "body.malformed Something follows the JSON."),
+            (
+                br#"{"name":"marker"#,
+                400,
+                "body.malformed It is not JSON at line 1, column 15.",
+            ),
+            (
+                br#"{"name":"a","items":[]} marker"#,
+                400,
+                "body.malformed Something follows the JSON.",
+            ),
             (b"  ", 400, "body.malformed The body is empty."),
             (b"\xff\xfe{", 400, "body.malformed The body is not UTF-8."),
         ] {
@@ -275,6 +335,21 @@ mod tests {
         let deep = format!(r#"{{"name":"a","items":{}"#, "[".repeat(100_000));
         let (status, what) = answer(deep.as_bytes()).await;
         assert!(status == 422 || status == 400, "{status} {what}");
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        for body in [
+            &b"[]"[..],
+            b" [1]",
+            b"\"x\"",
+            b"7",
+            b"null",
+            b"\xef\xbb\xbf[]",
+        ] {
+            let problem = parse_object::<Order>(body).unwrap_err();
+            assert_eq!(problem.code(), "body.invalid");
+        }
     }
 
     #[test]

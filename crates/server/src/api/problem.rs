@@ -36,6 +36,16 @@ impl FieldError {
     }
 }
 
+impl FieldError {
+    /// A noun's rule about one of its fields. Rules of texts begin with the
+    /// field's name, which stands beside the message already.
+    pub fn of_rule(field: &str, error: &impl std::error::Error) -> Self {
+        let text = error.to_string();
+        let message = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+        Self::new(field, message.to_owned())
+    }
+}
+
 /// An answer that says no.
 #[derive(Clone, Debug)]
 pub struct Problem {

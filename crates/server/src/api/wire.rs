@@ -1,7 +1,6 @@
 //! Small shapes that many calls share: pages, cursors, secrets, query strings.
 
 use axum::extract::FromRequestParts;
-use axum::extract::Query as AxumQuery;
 use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
+use super::json;
 use super::problem::Problem;
 
 /// Items on a page where nothing is said.
@@ -67,8 +67,11 @@ pub struct PageQuery {
 /// except behind `flatten`, where everything is text.
 fn empty_is_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
-    text.map(|text| text.parse().map_err(|_| serde::de::Error::custom("expected a number")))
-        .transpose()
+    text.map(|text| {
+        text.parse()
+            .map_err(|_| serde::de::Error::custom("expected a number"))
+    })
+    .transpose()
 }
 
 impl PageQuery {
@@ -113,18 +116,28 @@ pub fn cursor(parts: &[&dyn std::fmt::Display]) -> String {
     URL_SAFE_NO_PAD.encode(parts.join(" "))
 }
 
-/// A query string, typed; a problem document where it does not fit.
+/// A query string, typed; the parameter that does not fit is named.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        AxumQuery::from_request_parts(parts, state)
-            .await
-            .map(|AxumQuery(query)| Self(query))
-            .map_err(|_| Problem::field("query", "a parameter cannot be read"))
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs))
+            .map(Self)
+            .map_err(|error| {
+                let path = error.path().to_string();
+                let (field, message) = json::describe(&error.inner().to_string(), &path);
+                let field = if field == "body" {
+                    "query".to_owned()
+                } else {
+                    field
+                };
+                Problem::field(field, message)
+            })
     }
 }
 

@@ -73,7 +73,7 @@ async fn what_was_never_a_refresh_token_ends_nothing() {
     forged[40] = if forged[40] == b'A' { b'B' } else { b'A' };
     for token in ["", "x", &"A".repeat(4_000), &String::from_utf8(forged).unwrap()] {
         let refused = sessions::refresh(&world.service, &World::origin(), token).await;
-        assert_eq!(code(&refused.err().unwrap()), "session.refused");
+        assert_eq!(code(&refused.err().unwrap()), "session.ended");
     }
     assert!(sessions::refresh(&world.service, &World::origin(), &good).await.is_ok());
     world.run_jobs().await;

@@ -18,7 +18,7 @@ impl<E: NounError> From<Failure<E>> for Problem {
                 let problem = Self::new(error.code());
                 match error.field() {
                     Some(field) => {
-                        problem.with_errors(vec![FieldError::new(field, error.to_string())])
+                        problem.with_errors(vec![FieldError::of_rule(field, &error)])
                     }
                     None => problem,
                 }
@@ -88,7 +88,7 @@ fn of_vault(error: &VaultError) -> Problem {
         }
         VaultError::Password => Problem::new("password.params"),
         VaultError::RecoveryCode => Problem::new("recovery.malformed"),
-        VaultError::Input(field) => Problem::field(*field, "is not valid"),
+        VaultError::Input(reason) => Problem::field("body", *reason),
         VaultError::NoKey => Problem::new("vault.locked"),
         VaultError::Unavailable => Problem::new("server.unavailable").with_retry_after(2),
         VaultError::Open | VaultError::RolledBack | VaultError::Internal => ours(error),

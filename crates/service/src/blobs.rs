@@ -11,6 +11,7 @@ use chartkey_domain::records::{RecordError, RecordTypes};
 use chartkey_domain::trail::{NewEntry, TrailAction};
 use chartkey_store::records as rows;
 use chartkey_store::{StoreError, blobs};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::records::{RecordFailure, permit_record};
 use crate::{Caller, Failure, NounError, Service, patients, trail};
@@ -194,5 +195,56 @@ pub async fn read_blob(
     service
         .blobs()
         .get_range(found.blob.into(), range.start..end)
+        .await
+}
+
+/// How long an upload may take, and a finished one wait to be named.
+const UNUSED_LIFE: SignedDuration = SignedDuration::from_hours(24);
+/// Most bodies that one run deletes.
+const PORTION: u32 = 200;
+
+/// Deletes bodies that no version names: uploads that broke off, and what
+/// deleted or moved records left behind. In this order, so that a crash loses
+/// nothing and leaves nothing: the row stops counting as finished, unless a
+/// version came to name it; the bytes go; the row goes. How many went.
+///
+/// # Errors
+/// The database's. What the blob store does not delete now, it is asked again.
+pub async fn sweep(service: &Service) -> Result<usize, StoreError> {
+    let over = service
+        .now()
+        .checked_sub(UNUSED_LIFE)
+        .unwrap_or(Timestamp::MIN)
+        .as_millisecond();
+    let unused: Vec<[u8; 16]> = service
+        .store()
+        .read_long("blob.sweep", move |db| {
+            let rows = blobs::list_unused(db, over, PORTION)?;
+            Ok::<_, StoreError>(rows.into_iter().map(|b| b.id).collect())
+        })
+        .await?;
+    let mut gone = Vec::with_capacity(unused.len());
+    for id in unused {
+        let withdrawn: Result<bool, StoreError> = service
+            .store()
+            .write("blob.sweep", move |tx| blobs::withdraw(tx, id))
+            .await;
+        if !withdrawn? {
+            continue;
+        }
+        match service.blobs().delete(BlobId::from_bytes(id).into()).await {
+            Ok(()) => gone.push(id),
+            Err(error) => tracing::warn!(code = error.code(), "a body was not swept yet"),
+        }
+    }
+    let count = gone.len();
+    service
+        .store()
+        .write("blob.sweep", move |tx| {
+            for id in gone {
+                blobs::delete(tx, id)?;
+            }
+            Ok::<_, StoreError>(count)
+        })
         .await
 }

@@ -14,7 +14,7 @@ use chartkey_store::{StoreError, Tx, events, limits as limit_rows, sessions, tok
 use jiff::Timestamp;
 use rand_core::Rng as _;
 
-use crate::{Service, accounts, limits, mail};
+use crate::{Service, accounts, blobs, limits, mail};
 
 /// How a job went.
 pub enum Outcome {
@@ -110,10 +110,11 @@ async fn settle(service: &Service, job: &JobRow, outcome: Outcome) -> Result<(),
         .await
 }
 
-/// Works until `stop` resolves: jobs as they come due, sweeping once a minute.
+/// Works until `stop` resolves: jobs as they come due, sweeping once a minute,
+/// large bodies once an hour.
 pub async fn run(service: Service, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
-    let mut swept: Option<Timestamp> = None;
+    let (mut swept, mut tidied): (Option<Timestamp>, Option<Timestamp>) = (None, None);
     loop {
         if let Err(error) = run_due(&service).await {
             tracing::warn!(?error, "jobs could not be looked at");
@@ -122,6 +123,12 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) {
         if swept.is_none_or(|at| now.duration_since(at).as_secs() >= 60) {
             sweep(&service).await;
             swept = Some(now);
+        }
+        if tidied.is_none_or(|at| now.duration_since(at).as_secs() >= 3_600) {
+            if let Err(error) = blobs::sweep(&service).await {
+                tracing::warn!(?error, "bodies that nothing names were not swept");
+            }
+            tidied = Some(now);
         }
         tokio::select! {
             () = &mut stop => return,

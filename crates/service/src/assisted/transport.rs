@@ -8,7 +8,7 @@ use chartkey_vault::Id;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{
     AccountKeys, GrantChange, KnownTags, KnownTagsRequest, PatientKeys, SealedAdoption,
-    SealedEpochs, SealedGeneration, SealedGrant, SealedPage, SealedWrite, Unadopted, WriteOutcome,
+    SealedEpochs, SealedGeneration, SealedGrant, SealedMove, SealedPage, SealedWrite, Unadopted, WriteOutcome,
 };
 use chartkey_vault::statement::PatientSays;
 use chartkey_vault::transport::{SealedQuery, Transport};
@@ -94,6 +94,15 @@ impl Transport for InProcess {
 
     async fn find(&self, record: Id) -> Result<SealedPage, VaultError> {
         self.pass(records::find_record(&self.service, &self.caller, RecordId(record), None).await)
+    }
+
+    async fn find_version(&self, record: Id, version: u32) -> Result<SealedPage, VaultError> {
+        let record = RecordId(record);
+        self.pass(records::find_record(&self.service, &self.caller, record, Some(version)).await)
+    }
+
+    async fn move_record(&self, sealed: SealedMove) -> Result<WriteOutcome, VaultError> {
+        self.pass(records::move_record(&self.service, &self.caller, sealed).await)
     }
 
     async fn unadopted(&self, patient: Id) -> Result<Unadopted, VaultError> {

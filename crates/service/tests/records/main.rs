@@ -1,0 +1,8 @@
+//! Records from import to deletion: who reads exactly what, what a hostile
+//! client may not write, and what the trail tells of it; over every engine.
+//! Every test ends by verifying the ledger.
+
+mod bodies;
+mod hostile;
+mod journey;
+mod support;

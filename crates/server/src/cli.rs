@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chartkey_domain::accounts::{Email, parse_name};
-use chartkey_service::{accounts, audit, jobs};
+use chartkey_service::{Service, accounts, audit, events, jobs};
 use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
@@ -173,17 +173,17 @@ fn print(text: &str) -> Result<(), Failed> {
     }
 }
 
-fn load(config_dir: &PathBuf, overrides: Overrides) -> Result<Config, Failed> {
+fn load(config_dir: &std::path::Path, overrides: Overrides) -> Result<Config, Failed> {
     let sources = Sources {
         environment: std::env::vars().collect(),
         dotenv: std::fs::read_to_string(".env").ok(),
-        config_dir: config_dir.clone(),
+        config_dir: config_dir.to_path_buf(),
         overrides,
     };
     Ok(Config::load(&sources)?)
 }
 
-fn for_data(config_dir: &PathBuf, data: Data) -> Result<Config, Failed> {
+fn for_data(config_dir: &std::path::Path, data: Data) -> Result<Config, Failed> {
     let config = load(
         config_dir,
         Overrides {
@@ -204,7 +204,7 @@ fn block_on<T>(task: impl Future<Output = Result<T, Failed>>) -> Result<T, Faile
         .block_on(task)
 }
 
-fn serve(config_dir: &PathBuf, args: Serve) -> Result<(), Failed> {
+fn serve(config_dir: &std::path::Path, args: Serve) -> Result<(), Failed> {
     let begun = Instant::now();
     let config = load(
         config_dir,
@@ -232,7 +232,8 @@ fn serve(config_dir: &PathBuf, args: Serve) -> Result<(), Failed> {
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(%address, environment = app.config().environment.as_str(), ms, "ready");
         let metrics = Arc::clone(app.metrics());
-        listen::serve(listener, api::router(app), metrics, listen::stop_signal()).await;
+        let stop = stop_signal(app.service().clone());
+        listen::serve(listener, api::router(app), metrics, stop).await;
         drop(stop_jobs);
         worker.await?;
         tracing::info!("stopped");
@@ -240,8 +241,15 @@ fn serve(config_dir: &PathBuf, args: Serve) -> Result<(), Failed> {
     })
 }
 
+/// Resolves when the process is asked to stop; those who only listen are let
+/// go, so that nobody waits for them.
+async fn stop_signal(service: Service) {
+    listen::stop_signal().await;
+    events::close(&service);
+}
+
 /// Sets the demo up, says what there is, and serves until it is stopped.
-fn run_demo(config_dir: &PathBuf, args: Demo) -> Result<(), Failed> {
+fn run_demo(config_dir: &std::path::Path, args: Demo) -> Result<(), Failed> {
     let config = load(
         config_dir,
         Overrides {
@@ -289,21 +297,22 @@ fn run_demo(config_dir: &PathBuf, args: Demo) -> Result<(), Failed> {
         }));
         demo::show(&invitation, &app_url, &data)?;
         let metrics = Arc::clone(app.metrics());
-        listen::serve(listener, router, metrics, listen::stop_signal()).await;
+        let stop = stop_signal(app.service().clone());
+        listen::serve(listener, router, metrics, stop).await;
         drop(stop_jobs);
         worker.await?;
         Ok(())
     })
 }
 
-fn migrate(config_dir: &PathBuf, data: Data) -> Result<(), Failed> {
+fn migrate(config_dir: &std::path::Path, data: Data) -> Result<(), Failed> {
     let config = for_data(config_dir, data)?;
     drop(wiring::open_store(&config)?);
     print("The database is up to date.\n")
 }
 
 fn create_admin(
-    config_dir: &PathBuf,
+    config_dir: &std::path::Path,
     data: Data,
     email: &str,
     password: Zeroizing<String>,
@@ -325,7 +334,7 @@ fn create_admin(
     })
 }
 
-fn verify_audit(config_dir: &PathBuf, data: Data) -> Result<(), Failed> {
+fn verify_audit(config_dir: &std::path::Path, data: Data) -> Result<(), Failed> {
     let config = for_data(config_dir, data)?;
     if matches!(config.database, crate::config::Database::Sqlite) && !config.sqlite_path().exists()
     {

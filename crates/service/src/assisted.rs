@@ -27,7 +27,6 @@ pub use visits::{
 use chacha20::ChaCha20Rng;
 use chartkey_domain::ids::{AccountId, PatientId};
 use chartkey_domain::policy::{Noun, Refusal};
-use chartkey_store::StoreError;
 use chartkey_store::patients;
 use chartkey_vault::client::{Act, Client, Memory};
 use chartkey_vault::error::VaultError;

@@ -261,7 +261,7 @@ async fn look(service: Service) {
     loop {
         let last = service
             .store()
-            .read("event.look", |reader| rows::last(reader))
+            .read("event.look", rows::last)
             .await;
         match last {
             Ok(last) => {

@@ -180,7 +180,7 @@ fn coverage_clause(coverage: &Coverage, sql: &mut String, values: &mut Vec<Value
 
 /// Adds values, and answers the list that stands for them; NULL for none, which
 /// nothing is equal to.
-fn placeholders<'a>(items: &[impl ToValue], values: &mut Vec<Value<'_>>) -> String {
+fn placeholders(items: &[impl ToValue], values: &mut Vec<Value<'_>>) -> String {
     let list: Vec<String> = items
         .iter()
         .map(|item| {

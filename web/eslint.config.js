@@ -1,0 +1,26 @@
+import a11y from 'eslint-plugin-jsx-a11y';
+import hooks from 'eslint-plugin-react-hooks';
+import ts from 'typescript-eslint';
+
+export default ts.config(
+  { ignores: ['dist', 'node_modules', 'src/vault-worker/pkg', 'src/api.gen'] },
+  ...ts.configs.recommended,
+  a11y.flatConfigs.recommended,
+  {
+    plugins: { 'react-hooks': hooks },
+    rules: {
+      'react-hooks/rules-of-hooks': 'error',
+      'react-hooks/exhaustive-deps': 'error',
+      'jsx-a11y/no-autofocus': 'off',
+      'no-restricted-globals': ['error', { name: 'fetch', message: 'lib/api and the vault worker are the only fetch.' }],
+      'no-restricted-syntax': [
+        'error',
+        { selector: "JSXAttribute[name.name='dangerouslySetInnerHTML']", message: 'Records are text, never markup.' },
+      ],
+    },
+  },
+  {
+    files: ['src/lib/api.ts', 'src/vault-worker/**', 'tests/**'],
+    rules: { 'no-restricted-globals': 'off' },
+  },
+);

@@ -1,0 +1,53 @@
+/** Which address shows which screen. Screens load when they are first shown. */
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
+import { Waiting } from '../ui/pieces.tsx';
+import { Inside } from './inside.tsx';
+import { NotFound, Broken } from './lost.tsx';
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound, errorComponent: Broken });
+
+const welcome = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('../features/accounts/welcome.tsx'), 'Welcome') });
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: (search: Record<string, unknown>): { next?: string } =>
+    typeof search.next === 'string' && /^\/[a-z]/.test(search.next) ? { next: search.next } : {},
+  component: lazyRouteComponent(() => import('../features/accounts/sign-in.tsx'), 'SignIn'),
+});
+const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', component: lazyRouteComponent(() => import('../features/accounts/sign-up.tsx'), 'SignUp') });
+const signUpProvider = createRoute({ getParentRoute: () => root, path: '/sign-up/provider', component: lazyRouteComponent(() => import('../features/accounts/sign-up.tsx'), 'SignUpProvider') });
+const recover = createRoute({ getParentRoute: () => root, path: '/recover', component: lazyRouteComponent(() => import('../features/accounts/recover.tsx'), 'Recover') });
+const verifyEmail = createRoute({ getParentRoute: () => root, path: '/verify-email', component: lazyRouteComponent(() => import('../features/accounts/verify-email.tsx'), 'VerifyEmail') });
+
+const inside = createRoute({ getParentRoute: () => root, id: 'inside', component: Inside });
+const at = <P extends string>(path: P, load: () => Promise<Record<string, unknown>>, name: string) =>
+  createRoute({ getParentRoute: () => inside, path, component: lazyRouteComponent(load as never, name as never) });
+
+const home = at('/home', () => import('../features/home/home.tsx'), 'Home');
+const record = at('/record', () => import('../features/records/records.tsx'), 'Records');
+const recordType = at('/record/type/$type', () => import('../features/records/by-type.tsx'), 'ByType');
+const recordItem = at('/record/item/$id', () => import('../features/records/record.tsx'), 'RecordDetail');
+const add = at('/record/add', () => import('../features/records/add.tsx'), 'AddRecords');
+const sharing = at('/sharing', () => import('../features/shares/shares.tsx'), 'Shares');
+const activity = at('/activity', () => import('../features/audit/audit.tsx'), 'Activity');
+const settings = at('/settings', () => import('../features/accounts/settings.tsx'), 'Settings');
+const patients = at('/patients', () => import('../features/patients/patients.tsx'), 'Patients');
+const patient = at('/patients/$id', () => import('../features/patients/patient.tsx'), 'PatientRecord');
+const admin = at('/admin', () => import('../features/admin/admin.tsx'), 'Admin');
+const adminBare = createRoute({ getParentRoute: () => inside, path: '/records', beforeLoad: () => { throw redirect({ to: '/record' }); } });
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    welcome, signIn, signUp, signUpProvider, recover, verifyEmail,
+    inside.addChildren([home, record, recordType, recordItem, add, sharing, activity, settings, patients, patient, admin, adminBare]),
+  ]),
+  defaultPreload: 'intent',
+  defaultPendingComponent: Waiting,
+  scrollRestoration: true,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,55 @@
+/** Calls that carry nothing sealed. The only fetch outside the vault's worker. */
+import createClient, { type Middleware } from 'openapi-fetch';
+import type { paths } from '../api.gen/schema.ts';
+import { type Failure, VaultFailure } from '../vault-worker/api.ts';
+import { vault } from './vault.ts';
+
+const signed: Middleware = {
+  async onRequest({ request, schemaPath }) {
+    if (schemaPath.startsWith('/api/records/shared') || schemaPath === '/api/auth/verify-email') return request;
+    const token = await vault.accessToken();
+    if (token) request.headers.set('authorization', `Bearer ${token}`);
+    return request;
+  },
+};
+
+export const api = createClient<paths>({ baseUrl: '', headers: { accept: 'application/json' } });
+api.use(signed);
+
+/** What a call answered, or its problem as a failure. */
+export async function ok<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  let done;
+  try {
+    done = await call;
+  } catch (why) {
+    if (why instanceof VaultFailure) throw why;
+    throw new VaultFailure({ code: 'server.unreachable' });
+  }
+  if (done.response.ok) return done.data as T;
+  const problem = (typeof done.error === 'object' && done.error !== null ? done.error : {}) as Partial<Failure>;
+  throw new VaultFailure({ ...problem, code: problem.code ?? 'server.failed', status: done.response.status });
+}
+
+/** A call whose answer the generated types do not describe yet; the caller says what it expects. */
+export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const token = await vault.accessToken();
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (token) headers.authorization = `Bearer ${token}`;
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  let response: Response;
+  try {
+    response = await fetch(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  } catch {
+    throw new VaultFailure({ code: 'server.unreachable' });
+  }
+  const text = await response.text();
+  let data: unknown = null;
+  try {
+    data = text === '' ? null : JSON.parse(text);
+  } catch {
+    data = text;
+  }
+  if (response.ok) return data as T;
+  const problem = (typeof data === 'object' && data !== null ? data : {}) as Partial<Failure> & Record<string, unknown>;
+  throw new VaultFailure({ ...problem, code: problem.code ?? 'server.failed', status: response.status, extra: problem });
+}

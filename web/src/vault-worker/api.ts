@@ -1,0 +1,242 @@
+/**
+ * What screens may ask of the vault. Everything here is plain data that the
+ * person in front of the screen may read; keys, passwords' roots and tokens of
+ * the vault stay behind it, in the worker.
+ */
+
+export type RecordType =
+  | 'lab-results' | 'imaging' | 'vaccines' | 'allergies' | 'prescriptions' | 'conditions' | 'procedures' | 'vitals'
+  | 'documents' | 'encounters' | 'care-plans' | 'insurance' | 'family-history' | 'social-history' | 'diet'
+  | 'demographics' | 'other';
+
+export const RECORD_TYPES: readonly RecordType[] = [
+  'conditions', 'allergies', 'prescriptions', 'lab-results', 'vitals', 'vaccines', 'procedures', 'encounters',
+  'imaging', 'documents', 'care-plans', 'diet', 'family-history', 'social-history', 'insurance', 'demographics', 'other',
+];
+
+export type Kind = 'mental-health' | 'substance-use' | 'sexual-health' | 'hiv' | 'genetics' | 'violence';
+export const KINDS: readonly Kind[] = ['mental-health', 'substance-use', 'sexual-health', 'hiv', 'genetics', 'violence'];
+
+export interface Account {
+  id: string;
+  kind: 'patient' | 'provider' | 'admin';
+  email: string;
+  email_verified: boolean;
+  name: string;
+  disabled: boolean;
+  type?: string;
+  organization?: string;
+  license_number?: string;
+  license_country?: string;
+  verification?: 'pending' | 'verified' | 'rejected' | 'suspended';
+  created_at: string;
+}
+
+/** Whether somebody is signed in here, and whether their keys are at hand. */
+export interface VaultState {
+  state: 'out' | 'locked' | 'open';
+  account: Account | null;
+  patient: string | null;
+  /** Whether tabs share this vault. */
+  shared: boolean;
+}
+
+export interface Coding { system?: string; code?: string; display?: string }
+
+/** A record as lists show it. */
+export interface RecordHeader {
+  id: string;
+  patient: string;
+  version: number;
+  record_type: RecordType;
+  kinds: Kind[];
+  supporting: boolean;
+  title: string;
+  /** As partial as the source gave it. */
+  date: string | null;
+  status: string | null;
+  value: string | null;
+  codes: Coding[];
+  resource_type: string | null;
+  body: 'resource' | 'text' | 'file';
+  content_type: string;
+  file_name: string | null;
+  size: number;
+  source: string;
+  author: string | null;
+  author_name: string | null;
+  /** Whether an author signed it; what is not signed was sealed by the server. */
+  signed: boolean;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface RecordContent {
+  header: RecordHeader;
+  /** The FHIR JSON or the text. */
+  text: string | null;
+  /** The bytes of a file. */
+  bytes: ArrayBuffer | null;
+}
+
+// --- the clinical document, as the core tells it --------------------------------
+
+export interface Origin { records: string[]; sources: number[]; sensitivity: string[] }
+export type Flag = 'low' | 'high' | 'critical-low' | 'critical-high' | 'abnormal' | 'critical';
+export interface Point { date: string | null; time: string | null; value: string; flag: Flag | null; remark: string | null; origin: Origin }
+export interface Series { title: string; unit: string; range: string | null; points: Point[]; spark: [number, number][]; band: [number, number] | null }
+export interface SeriesGroup { title: string | null; series: Series[] }
+export interface Row { title: string; sub: string[]; cells: string[]; also: string[]; urgent: boolean; origin: Origin }
+export interface Table { title: string | null; columns: { title: string; width: 'narrow' | 'medium' | 'wide' }[]; rows: Row[] }
+export interface FullText { title: string; date: string | null; detail: string; lines: string[]; cut_chars: number; origin: Origin }
+export interface Section { key: string; title: string; series: SeriesGroup[]; tables: Table[]; texts: FullText[] }
+export interface FrontLine { title: string; detail: string; date: string | null; urgent: boolean }
+export interface FrontBlock { lines: FrontLine[]; more: number; empty: string | null }
+export interface ClinicalDocument {
+  patient: { name: string | null; birth_date: string | null; sex: string | null; deceased: string | null; identifiers: { label: string; text: string }[]; details: { label: string; text: string }[] } | null;
+  front: { alerts: FrontBlock; allergies: FrontBlock; problems: FrontBlock; medicines: FrontBlock };
+  sections: Section[];
+  sources: { name: string; sealed_by_server: boolean; records: number; types: [RecordType, number][] }[];
+  sensitivity: string[];
+  counts: { records: number; shown: number; repeated: number; entered_in_error: number; cut: number };
+  notes: string[];
+}
+
+// --- adding -------------------------------------------------------------------
+
+export interface ImportReport {
+  file: string;
+  created: number;
+  updated: number;
+  unchanged: number;
+  rejected: { index: number; reason: string }[];
+}
+
+export interface NewText { title: string; text: string; date: string | null; record_type: RecordType }
+
+// --- sharing ------------------------------------------------------------------
+
+export interface ShareTerms {
+  types: RecordType[];
+  kinds: Kind[];
+  /** Single records, where not everything of the types. */
+  records: string[] | null;
+  valid_from: string | null;
+  expires_at: string;
+  purpose: string;
+  may_download: boolean;
+  message: string | null;
+}
+
+export interface NewLink extends ShareTerms {
+  recipient_name: string;
+  recipient_email: string | null;
+  passcode: string | null;
+  send: 'none' | 'notice' | 'link';
+}
+
+export interface NewGrant extends ShareTerms { provider: string; provider_name: string; write_types: RecordType[] }
+
+export interface MadeLink { share: string; url: string; shlink: string | null }
+
+/** A grant or link of one's own as its signed cover tells it. */
+export interface Cover {
+  grant: string;
+  patient_name: string | null;
+  recipient_name: string | null;
+  recipient_email: string | null;
+  message: string | null;
+}
+
+export interface Fingerprint {
+  account: string;
+  fingerprint: string;
+  /** Whether this vault never met the key before. */
+  is_new: boolean;
+}
+
+// --- links, as their readers see them ---------------------------------------------
+
+export interface OpenedLink {
+  patient_name: string | null;
+  sender: string | null;
+  recipient_name: string | null;
+  message: string | null;
+  types: RecordType[];
+  expires_at: string;
+  may_download: boolean;
+  headers: RecordHeader[];
+  document: ClinicalDocument;
+}
+
+// --- the trail -----------------------------------------------------------------
+
+export interface TrailCheck {
+  ok: boolean;
+  /** What was compared, in order. */
+  steps: { what: 'checkpoint' | 'inclusion' | 'consistency'; ok: boolean; detail: string }[];
+}
+
+// --- failures -------------------------------------------------------------------
+
+/** A failure with its stable dotted word. */
+export interface Failure { code: string; status?: number; detail?: string; errors?: { field: string; message: string }[]; extra?: Record<string, unknown> }
+
+export class VaultFailure extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.detail ?? failure.code);
+    this.name = 'VaultFailure';
+  }
+  get code() { return this.failure.code; }
+}
+
+export type Events =
+  | { event: 'state'; state: VaultState }
+  | { event: 'progress'; job: string; stage: 'reading' | 'sealing' | 'sending' | 'done'; done: number; total: number }
+  | { event: 'changed'; patient: string };
+
+export interface VaultApi {
+  state(): Promise<VaultState>;
+  /** Puts off locking; called while somebody is there. */
+  touch(): Promise<void>;
+  setIdle(minutes: number): Promise<void>;
+  registerPatient(form: { email: string; password: string; name: string; date_of_birth: string | null }): Promise<{ recovery_code: string }>;
+  registerProvider(form: { email: string; password: string; name: string; type: string; license_number: string; license_country: string; organization: string | null }): Promise<{ recovery_code: string }>;
+  signIn(email: string, password: string): Promise<VaultState>;
+  /** Opens again with the password of whoever is signed in; also freshens the sign-in. */
+  unlock(password: string): Promise<VaultState>;
+  lock(): Promise<void>;
+  signOut(): Promise<void>;
+  /** A short-lived token for calls that carry nothing sealed. */
+  accessToken(): Promise<string | null>;
+  refreshAccount(): Promise<VaultState>;
+  changePassword(current: string, next: string): Promise<void>;
+  recover(email: string, code: string, password: string): Promise<{ recovery_code: string }>;
+
+  listHeaders(patient: string): Promise<RecordHeader[]>;
+  readRecord(patient: string, record: string): Promise<RecordContent>;
+  /** What these types say, as a clinician reads it; everything where none are named. */
+  clinical(patient: string, types: RecordType[] | null): Promise<ClinicalDocument>;
+  exportBundle(patient: string, types: RecordType[] | null): Promise<string>;
+  importFile(patient: string, file: File, job: string): Promise<ImportReport>;
+  addText(patient: string, text: NewText): Promise<ImportReport>;
+  settle(patient: string): Promise<void>;
+
+  createLink(patient: string, link: NewLink): Promise<MadeLink>;
+  linkUrl(patient: string, grant: string): Promise<{ url: string; shlink: string | null }>;
+  createGrant(patient: string, grant: NewGrant): Promise<void>;
+  approveRequest(patient: string, request: string, grant: NewGrant): Promise<void>;
+  endGrant(patient: string, grant: string): Promise<void>;
+  changeTerms(patient: string, grant: string, expires_at: string): Promise<void>;
+  covers(patient: string): Promise<Cover[]>;
+  fingerprint(account: string): Promise<Fingerprint>;
+
+  openLink(token: string, key: string, reader: string, passcode: string | null): Promise<OpenedLink>;
+  readShared(record: string): Promise<RecordContent>;
+  exportShared(): Promise<string>;
+
+  verifyEntry(entry: number): Promise<TrailCheck>;
+  verifyTrail(): Promise<TrailCheck>;
+}
+
+export type Method = keyof VaultApi;

@@ -1,0 +1,225 @@
+/**
+ * The Rust core, loaded once, behind plain functions. One call at a time for
+ * each vault; what the core throws becomes a `VaultFailure` with whatever the
+ * server said besides.
+ */
+import { sha256 } from '@noble/hashes/sha2.js';
+import {
+  type ClinicalDocument, type Cover, type Fingerprint, type ImportReport, type MadeLink, type NewGrant, type NewLink, type NewText, type OpenedLink,
+  type RecordContent, type RecordHeader, type RecordType, type ShareTerms, VaultFailure,
+} from './api.ts';
+import type { Http } from './http.ts';
+import { keep, kept } from './shelf.ts';
+import init, { type Vault as RustVault, Vault, Visit } from './pkg/chartkey_wasm.js';
+import address from './pkg/chartkey_wasm_bg.wasm?url';
+
+let loaded: Promise<unknown> | null = null;
+
+interface Problem { code?: string; detail?: string; errors?: { field: string; message: string }[] }
+type Headers = [string, string][];
+
+/** Turns what the core threw into a failure that says what the server said. */
+function failed(why: unknown, problem: Problem | null): VaultFailure {
+  if (why instanceof VaultFailure) return why;
+  const error = why as { code?: unknown; status?: unknown; message?: unknown };
+  const code = typeof error?.code === 'string' && error.code !== '' ? error.code : 'vault.failed';
+  const status = typeof error?.status === 'number' ? error.status : undefined;
+  const detail = typeof error?.message === 'string' ? error.message : undefined;
+  if (code === 'vault.unavailable' || code === 'server.unavailable') return new VaultFailure({ code: 'server.unreachable' });
+  return new VaultFailure({ code, status, detail: problem?.detail ?? detail, errors: problem?.errors, extra: (problem ?? {}) as Record<string, unknown> });
+}
+
+/** Carries the core's requests, and keeps what a refusal said. */
+class Carrier {
+  problem: Problem | null = null;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly http: Http, private readonly signed: boolean) {}
+
+  readonly carry = async (method: string, path: string, body: Uint8Array | null, headers: Headers) => {
+    const response = await this.http.raw(method, path, body as BodyInit | null, Object.fromEntries(headers), this.signed);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (!response.ok) {
+      try {
+        this.problem = JSON.parse(new TextDecoder().decode(bytes)) as Problem;
+      } catch {
+        this.problem = null;
+      }
+    }
+    return { status: response.status, body: bytes };
+  };
+
+  /** Runs one call after all before it. */
+  run<T>(call: () => Promise<T> | T): Promise<T> {
+    const next = this.last.then(async () => {
+      this.problem = null;
+      try {
+        return await call();
+      } catch (why) {
+        throw failed(why, this.problem);
+      }
+    });
+    this.last = next.catch(() => undefined);
+    return next;
+  }
+}
+
+/** What was met before is kept under a hash of the address, since it is per account. */
+const shelfOf = (email: string) => `memory ${[...sha256(new TextEncoder().encode(email.trim().toLowerCase())).slice(0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+
+/** What a file is, by how it begins: FHIR is read, anything else is kept as it is. */
+export function isFhir(bytes: Uint8Array): boolean {
+  const start = new TextDecoder().decode(bytes.slice(0, 4096)).trimStart();
+  if (!start.startsWith('{')) return false;
+  return new TextDecoder().decode(bytes.slice(0, 1 << 20)).includes('"resourceType"');
+}
+
+/** A file's type as a browser told it, without anything that runs where it is opened. */
+const mediaType = (told: string) => (/^[a-z]+\/[\w.+-]+$/.test(told) ? told : 'application/octet-stream');
+
+export type Core = Awaited<ReturnType<typeof openCore>>;
+
+const parse = <T>(text: string): T => JSON.parse(text) as T;
+const typesOf = (types: RecordType[] | null) => (types ? JSON.stringify(types) : undefined);
+
+export async function openCore(http: Http) {
+  loaded ??= init({ module_or_path: address });
+  await loaded;
+  const carrier = new Carrier(http, true);
+  let shelf = '';
+  let vault: RustVault = new Vault(carrier.carry, undefined);
+  const remember = () => keep(shelf, vault.memory());
+
+  const termsOf = (share: ShareTerms, sender: string | null, recipient: string, write_types: RecordType[] = []) => ({
+    types: share.types, kinds: share.kinds, records: share.records, write_types, valid_from: share.valid_from, expires_at: share.expires_at,
+    purpose: share.purpose, may_download: share.may_download,
+    cover: { patient_name: sender ?? '', sender: sender ?? '', recipient, ...(share.message ? { message: share.message } : {}) },
+  });
+
+  /** Begins with what this account met before on this device. */
+  async function begin(email: string) {
+    shelf = shelfOf(email);
+    const memory = await kept(shelf);
+    vault = new Vault(carrier.carry, typeof memory === 'string' ? memory : undefined);
+  }
+
+  return {
+    forget() {
+      vault.lock();
+    },
+    register: (role: 'patient' | 'provider', person: object, password: string) => carrier.run(async () => {
+      const said = JSON.stringify(Object.fromEntries(Object.entries(person).filter(([, value]) => value !== null)));
+      return parse<{ recovery_code: string }>(await (role === 'patient' ? vault.registerPatient(said, password) : vault.registerProvider(said, password)));
+    }),
+    signIn: (email: string, password: string) => carrier.run(async () => {
+      await begin(email);
+      return parse<unknown>(await vault.signIn(email, password));
+    }),
+    recover: (email: string, code: string, password: string) => carrier.run(async () => {
+      await begin(email);
+      return parse<{ recovery_code: string }>(await vault.recover(email, code, password));
+    }),
+    changePassword: (email: string, current: string, next: string) => carrier.run(() => vault.changePassword(email, current, next)),
+
+    listHeaders: (patient: string) => carrier.run(async () => {
+      // Ends what is stale and adopts what waits, where that is ours to do.
+      await vault.settle(patient);
+      const list = parse<{ headers: RecordHeader[] }>(await vault.listHeaders(patient));
+      await remember();
+      return list.headers;
+    }),
+    readRecord: (patient: string, record: string) => carrier.run(async (): Promise<RecordContent> => {
+      const read = parse<{ header: RecordHeader; text: string | null; verified: boolean }>(await vault.readRecord(patient, record));
+      const bytes = read.header.body === 'file' ? await vault.readContent(patient, record) : null;
+      return { header: { ...read.header, signed: read.verified }, text: read.text, bytes: bytes ? (bytes.slice().buffer as ArrayBuffer) : null };
+    }),
+    clinical: (patient: string, types: RecordType[] | null) => carrier.run(async () => parse<ClinicalDocument>(await vault.document(patient, typesOf(types)))),
+    exportBundle: (patient: string, types: RecordType[] | null) => carrier.run(() => vault.exportBundle(patient, typesOf(types))),
+    importFile: (patient: string, bytes: Uint8Array, name: string, type: string, author: string | null) => carrier.run(async () => {
+      const about = { record_type: 'documents', file_name: name, content_type: mediaType(type), author_name: author };
+      const done = isFhir(bytes) ? await vault.importFhir(patient, bytes, undefined, author ?? undefined) : await vault.addFile(patient, bytes, JSON.stringify(about));
+      await remember();
+      return parse<Omit<ImportReport, 'file'>>(done);
+    }),
+    addText: (patient: string, text: NewText, author: string | null) => carrier.run(async () => {
+      const about = { title: text.title, date: text.date, record_type: text.record_type, author_name: author };
+      return parse<Omit<ImportReport, 'file'>>(await vault.addText(patient, text.text, JSON.stringify(about)));
+    }),
+    settle: (patient: string) => carrier.run(async () => {
+      await vault.settle(patient);
+      await remember();
+    }),
+
+    createLink: (patient: string, link: NewLink, sender: string | null) => carrier.run(async (): Promise<MadeLink> => {
+      const words = {
+        recipientName: link.recipient_name, sendEmail: link.send,
+        ...(link.recipient_email ? { recipientEmail: link.recipient_email } : {}),
+        ...(link.passcode ? { passcode: link.passcode } : {}),
+        // The message goes to the server only where the mail is to carry it.
+        ...(link.message && link.send === 'link' ? { message: link.message } : {}),
+      };
+      const made = parse<{ grant: string; url: string; shlink: string | null }>(
+        await vault.makeLink(patient, JSON.stringify({ terms: termsOf(link, sender, link.recipient_name), words, app_url: self.location.origin })),
+      );
+      await remember();
+      return { share: made.grant, url: made.url, shlink: made.shlink };
+    }),
+    linkUrl: (patient: string, grant: string) => carrier.run(async () => {
+      const said = (await http.json('GET', `/api/records/share/${grant}`, undefined)) as { accessToken?: string; share?: { accessToken?: string } };
+      const token = said.accessToken ?? said.share?.accessToken ?? '';
+      return { url: await vault.linkUrl(patient, grant, token, self.location.origin), shlink: null };
+    }),
+    createGrant: (patient: string, grant: NewGrant, sender: string | null) => carrier.run(async () => {
+      await vault.grant(patient, grant.provider, JSON.stringify(termsOf(grant, sender, grant.provider_name, grant.write_types)));
+      await remember();
+    }),
+    approveRequest: (patient: string, request: string, grant: NewGrant, sender: string | null) => carrier.run(async () => {
+      await vault.approveRequest(patient, request, grant.provider, JSON.stringify(termsOf(grant, sender, grant.provider_name, grant.write_types)));
+      await remember();
+    }),
+    endGrant: (patient: string, grant: string) => carrier.run(async () => {
+      await vault.endGrant(patient, grant);
+      await remember();
+    }),
+    changeTerms: (patient: string, grant: string, until: string) => carrier.run(async () => {
+      await vault.changeTerms(patient, grant, until);
+      await remember();
+    }),
+    covers: (patient: string) => carrier.run(async () => parse<Cover[]>(await vault.covers(patient))),
+    fingerprint: (account: string) => carrier.run(async (): Promise<Fingerprint> => {
+      const found = parse<Fingerprint>(await vault.fingerprint(account));
+      return { ...found, fingerprint: found.fingerprint.match(/.{1,4}/g)?.join(' ') ?? found.fingerprint };
+    }),
+  };
+}
+
+/** A link that its reader opened. */
+export interface Visitor {
+  opened: OpenedLink;
+  read(record: string): Promise<RecordContent>;
+  exportBundle(): Promise<string>;
+}
+
+export async function openVisit(http: Http, token: string, key: string, reader: string, passcode: string | null): Promise<Visitor> {
+  loaded ??= init({ module_or_path: address });
+  await loaded;
+  const carrier = new Carrier(http, false);
+  return carrier.run(async () => {
+    const url = `${self.location.origin}/records/shared/${token}#${key}`;
+    const visit = await Visit.open(carrier.carry, url, reader || undefined, passcode ?? undefined);
+    const said = parse<{ patient_name: string; sender: string; recipient: string; message?: string; types: RecordType[]; expires_at: string; may_download: boolean; headers: RecordHeader[] }>(visit.view());
+    const document = parse<ClinicalDocument>(await visit.document());
+    return {
+      opened: {
+        patient_name: said.patient_name || null, sender: said.sender || null, recipient_name: said.recipient || null, message: said.message ?? null,
+        types: said.types, expires_at: said.expires_at, may_download: said.may_download, headers: said.headers, document,
+      },
+      read: (record) => carrier.run(async () => {
+        const read = parse<{ header: RecordHeader; text: string | null }>(await visit.read(record));
+        const bytes = read.header.body === 'file' ? await visit.readContent(record) : null;
+        return { header: read.header, text: read.text, bytes: bytes ? (bytes.slice().buffer as ArrayBuffer) : null };
+      }),
+      exportBundle: () => carrier.run(() => visit.exportBundle()),
+    };
+  });
+}

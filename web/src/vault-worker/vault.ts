@@ -1,0 +1,198 @@
+/**
+ * The vault as pages see it: who is signed in, when keys are put away, and the
+ * core behind it. The keys are in the core's memory and nowhere else.
+ */
+import {
+  type Account, type Events, type RecordHeader, VaultFailure, type VaultApi, type VaultState,
+} from './api.ts';
+import { type Core, openCore, openVisit, type Visitor } from './core.ts';
+import { Http, type TokenAnswer } from './http.ts';
+import { checkEntry, checkTrail } from './trail.ts';
+
+/** Minutes without anybody there after which keys are put away. */
+const IDLE_MINUTES = 10;
+/** The largest file that is read into memory here, in bytes. */
+const MAX_FILE = 256 << 20;
+
+interface SignedIn extends TokenAnswer { account: Account; patient_id?: string | null }
+
+export function makeVault(tell: (event: Events) => void, shared: boolean): VaultApi {
+  let account: Account | null = null;
+  let patient: string | null = null;
+  let core: Core | null = null;
+  let visitor: Visitor | null = null;
+  let idle = IDLE_MINUTES;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  /** Headers of opened patients, so that screens need not open them again. */
+  const headers = new Map<string, Promise<RecordHeader[]>>();
+
+  const http = new Http(() => {
+    forget();
+    account = null;
+    patient = null;
+    tellState();
+  });
+
+  const state = (): VaultState => ({ state: account ? (core ? 'open' : 'locked') : 'out', account, patient, shared });
+  const tellState = () => tell({ event: 'state', state: state() });
+
+  function forget() {
+    clearTimeout(timer);
+    headers.clear();
+    core?.forget();
+    core = null;
+  }
+
+  function restart() {
+    clearTimeout(timer);
+    if (core) timer = setTimeout(lock, idle * 60_000);
+  }
+
+  function lock() {
+    forget();
+    tellState();
+  }
+
+  function open(): Core {
+    if (!core) throw new VaultFailure({ code: account ? 'vault.locked' : 'session.missing' });
+    restart();
+    return core;
+  }
+
+  function take(opened: Core, said: SignedIn) {
+    forget();
+    http.take(said);
+    core = opened;
+    account = said.account;
+    patient = said.patient_id ?? null;
+    restart();
+    tellState();
+  }
+
+  async function signIn(email: string, password: string): Promise<VaultState> {
+    const fresh = await openCore(http);
+    take(fresh, (await fresh.signIn(email, password)) as SignedIn);
+    return state();
+  }
+
+  function changed(of: string) {
+    headers.delete(of);
+    tell({ event: 'changed', patient: of });
+  }
+
+  return {
+    state: async () => state(),
+    touch: async () => restart(),
+    setIdle: async (minutes) => {
+      idle = Math.min(Math.max(minutes, 1), 60);
+      restart();
+    },
+    async registerPatient(form) {
+      const { password, ...person } = form;
+      const fresh = await openCore(http);
+      const { recovery_code } = await fresh.register('patient', person, password);
+      await signIn(form.email, password);
+      return { recovery_code };
+    },
+    async registerProvider(form) {
+      const { password, ...person } = form;
+      const fresh = await openCore(http);
+      const { recovery_code } = await fresh.register('provider', person, password);
+      await signIn(form.email, password);
+      return { recovery_code };
+    },
+    signIn,
+    async unlock(password) {
+      if (!account) throw new VaultFailure({ code: 'session.missing' });
+      const before = await http.token().catch(() => null);
+      const now = await signIn(account.email, password);
+      // Unlocking signs in anew; the sign-in before it is no longer needed.
+      if (before) await http.raw('POST', '/api/auth/logout', null, { authorization: `Bearer ${before}` }, false).catch(() => undefined);
+      return now;
+    },
+    lock: async () => lock(),
+    async signOut() {
+      forget();
+      account = null;
+      patient = null;
+      tellState();
+      await http.json('POST', '/api/auth/logout', undefined).catch(() => undefined);
+      http.forget();
+    },
+    accessToken: () => http.token(),
+    async refreshAccount() {
+      if (account?.kind === 'patient') {
+        const profile = (await http.json('GET', '/api/patients/profile', undefined)) as { name: string; email_verified: boolean; patient_id: string | null };
+        account = { ...account, name: profile.name, email_verified: profile.email_verified };
+        patient = profile.patient_id;
+      }
+      tellState();
+      return state();
+    },
+    async changePassword(current, next) {
+      await open().changePassword(account?.email ?? '', current, next);
+    },
+    async recover(email, code, password) {
+      const fresh = await openCore(http);
+      const done = await fresh.recover(email, code, password);
+      take(fresh, done as unknown as SignedIn);
+      return { recovery_code: done.recovery_code };
+    },
+
+    listHeaders(of) {
+      const known = headers.get(of);
+      if (known && core) {
+        restart();
+        return known;
+      }
+      const asked = Promise.resolve().then(() => open().listHeaders(of));
+      headers.set(of, asked);
+      asked.catch(() => headers.delete(of));
+      return asked;
+    },
+    readRecord: async (of, record) => open().readRecord(of, record),
+    clinical: async (of, types) => open().clinical(of, types),
+    exportBundle: async (of, types) => open().exportBundle(of, types),
+    async importFile(of, file, job) {
+      if (file.size > MAX_FILE) throw new VaultFailure({ code: 'import.too_large' });
+      tell({ event: 'progress', job, stage: 'reading', done: 0, total: 1 });
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      tell({ event: 'progress', job, stage: 'sealing', done: 1, total: 3 });
+      const report = await open().importFile(of, bytes, file.name, file.type, account?.name ?? null);
+      tell({ event: 'progress', job, stage: 'done', done: 1, total: 1 });
+      changed(of);
+      return { ...report, file: file.name };
+    },
+    async addText(of, text) {
+      const report = await open().addText(of, text, account?.name ?? null);
+      changed(of);
+      return { ...report, file: text.title };
+    },
+    settle: async (of) => open().settle(of),
+
+    createLink: async (of, link) => open().createLink(of, link, account?.name ?? null),
+    linkUrl: async (of, grant) => open().linkUrl(of, grant),
+    createGrant: async (of, grant) => open().createGrant(of, grant, account?.name ?? null),
+    approveRequest: async (of, request, grant) => open().approveRequest(of, request, grant, account?.name ?? null),
+    endGrant: async (of, grant) => open().endGrant(of, grant),
+    changeTerms: async (of, grant, until) => open().changeTerms(of, grant, until),
+    covers: async (of) => open().covers(of),
+    fingerprint: async (of) => open().fingerprint(of),
+
+    async openLink(token, key, reader, passcode) {
+      visitor = await openVisit(http, token, key, reader, passcode);
+      return visitor.opened;
+    },
+    async readShared(record) {
+      if (!visitor) throw new VaultFailure({ code: 'vault.locked' });
+      return visitor.read(record);
+    },
+    async exportShared() {
+      if (!visitor) throw new VaultFailure({ code: 'vault.locked' });
+      return visitor.exportBundle();
+    },
+
+    verifyEntry: (entry) => checkEntry(http, entry),
+    verifyTrail: () => checkTrail(http),
+  };
+}

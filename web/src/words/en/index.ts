@@ -1,0 +1,7 @@
+/** Everything a person reads, in English. */
+import { activity, clinical, home, kinds, records, types } from './records.ts';
+import { accounts, admin, common, errors, nav, patients, settings } from './people.ts';
+import { shares, viewer } from './shares.ts';
+
+export const en = { common, nav, errors, accounts, settings, admin, patients, home, records, types, kinds, clinical, activity, shares, viewer };
+export type Words = typeof en;

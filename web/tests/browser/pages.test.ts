@@ -1,0 +1,89 @@
+/** Every screen at three widths, light and dark: nothing keeps anybody out, nothing runs over. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { accessible, fits, go, PASSWORD, signUp, Wire, World } from './world.ts';
+
+let world: World;
+const ME = 'long@example.org';
+const LONG = 'Wolfeschlegelsteinhausenbergerdorff-Oyelaran-Papadiamantopoulou';
+
+beforeAll(async () => {
+  world = await World.start();
+  const context = await world.fresh();
+  const page = await context.newPage();
+  await signUp(world, page, { name: `${LONG} خدیجه`, email: ME });
+  await go(page, '/record/add', ME);
+  const hostile = {
+    resourceType: 'Condition', id: 'evil', subject: { reference: 'Patient/1' }, onsetDateTime: '2020-02-02',
+    clinicalStatus: { coding: [{ system: 'http://terminology.hl7.org/CodeSystem/condition-clinical', code: 'active' }] },
+    text: { status: 'generated', div: '<div xmlns="http://www.w3.org/1999/xhtml"><script>window.hacked=1</script></div>' },
+    code: { text: '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>', coding: [{ system: 'javascript:alert(1)', code: 'x', display: '<svg onload=window.hacked=1>' }] },
+  };
+  await page.locator('input[type=file]').setInputFiles(world.write('hostile.json', JSON.stringify(hostile)));
+  await page.getByText(/1 new, 0 changed/).waitFor({ timeout: 60_000 });
+  await page.getByRole('link', { name: 'See my record' }).click();
+  await page.getByText('<img src=x').first().waitFor();
+  expect(await page.evaluate(() => 'hacked' in window)).toBe(false);
+  await context.close();
+});
+afterAll(() => world.stop());
+
+const OUTSIDE = ['/', '/sign-in', '/sign-up', '/sign-up/provider', '/recover', '/verify-email#token=x'];
+const INSIDE = ['/home', '/record', '/record/type/conditions', '/record/add', '/sharing', '/activity', '/settings'];
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  for (const width of [390, 768, 1440]) {
+    test(`every screen holds at ${width} pixels, ${colorScheme}`, async () => {
+      const context = await world.fresh({ colorScheme, viewport: { width, height: 900 } });
+      const wire = new Wire(context);
+      const page = await context.newPage();
+      for (const path of OUTSIDE) {
+        await page.goto(path);
+        await page.getByRole('heading', { level: 1 }).first().waitFor();
+        await accessible(page);
+        await fits(page);
+      }
+      await page.goto('/sign-in');
+      await page.getByLabel('E-mail address').fill(ME);
+      await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByRole('heading', { level: 1, name: /Hello/ }).waitFor();
+      for (const path of INSIDE) {
+        await page.evaluate((to) => {
+          history.pushState(null, '', to);
+          dispatchEvent(new PopStateEvent('popstate'));
+        }, path);
+        await page.getByRole('heading', { level: 1 }).first().waitFor();
+        await page.waitForLoadState('networkidle');
+        await accessible(page);
+        await fits(page);
+      }
+      expect(wire.complaints).toEqual([]);
+      await context.close();
+    });
+  }
+}
+
+test('the words of another language are complete on the screen', async () => {
+  const context = await world.fresh({ locale: 'es-ES' });
+  const page = await context.newPage();
+  await page.goto('/sign-in');
+  await page.getByRole('heading', { level: 1, name: 'Iniciar sesión' }).waitFor();
+  expect(await page.evaluate(() => document.documentElement.lang)).toBe('es');
+  await accessible(page);
+  await context.close();
+});
+
+test('a locked vault keeps the screen and what was typed on it', async () => {
+  const context = await world.fresh();
+  const page = await context.newPage();
+  await go(page, '/record/add', ME);
+  await page.getByLabel('Title').fill('Something half written');
+  await page.getByRole('button', { name: 'Lock' }).click();
+  await page.getByRole('heading', { name: 'Locked' }).waitFor();
+  await accessible(page);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Unlock' }).click();
+  await page.getByRole('heading', { name: 'Locked' }).waitFor({ state: 'detached' });
+  expect(await page.getByLabel('Title').inputValue()).toBe('Something half written');
+  await context.close();
+});

@@ -1,0 +1,181 @@
+/** A server of its own for each test file, and browsers with empty profiles. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import AxeBuilder from '@axe-core/playwright';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
+
+const BINARY = process.env.CHARTKEY_BINARY ?? resolve('../target/release/chartkey');
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
+
+const freePort = (): Promise<number> =>
+  new Promise((done) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => done(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+
+export interface Mail { to: string; subject: string; text: string }
+
+export const PASSWORD = 'a quiet garden in november';
+
+export class World {
+  private constructor(readonly url: string, private readonly server: ChildProcess, private readonly folder: string, private readonly browser: Browser) {}
+
+  static async start(): Promise<World> {
+    const folder = mkdtempSync(join(tmpdir(), 'chartkey-browser-'));
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const server = spawn(BINARY, ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(folder, 'data')], {
+      cwd: folder, env: { PATH: process.env.PATH, APP_URL: url, CHARTKEY_ENV: 'development' }, stdio: 'ignore',
+    });
+    const browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    });
+    for (let tries = 0; tries < 200; tries += 1) {
+      const ready = await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false);
+      if (ready) return new World(url, server, folder, browser);
+      await new Promise((done) => setTimeout(done, 100));
+    }
+    throw new Error('the server did not come up');
+  }
+
+  async stop() {
+    await this.browser.close();
+    const gone = new Promise((done) => this.server.once('exit', done));
+    this.server.kill('SIGTERM');
+    await gone;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** An administrator, made as an operator makes one. */
+  makeAdmin(email: string) {
+    execFileSync(BINARY, ['admin', 'create', '--email', email, '--password', PASSWORD, '--data', join(this.folder, 'data')], {
+      cwd: this.folder, env: { PATH: process.env.PATH, CHARTKEY_ENV: 'development' }, stdio: 'ignore',
+    });
+  }
+
+  /** Compressed size of the core, as it was built in. */
+  wasmBytes(): number {
+    const folder = resolve('dist/assets');
+    const name = readdirSync(folder).find((one) => one.endsWith('.wasm.br'));
+    return name ? statSync(join(folder, name)).size : 0;
+  }
+
+  /** A browser that was never here. */
+  fresh(options: Parameters<Browser['newContext']>[0] = {}): Promise<BrowserContext> {
+    return this.browser.newContext({ baseURL: this.url, locale: 'en-US', timezoneId: 'UTC', viewport: { width: 1440, height: 900 }, ...options });
+  }
+
+  async mails(): Promise<Mail[]> {
+    return (await (await fetch(`${this.url}/dev/mail.json`)).json()) as Mail[];
+  }
+
+  /** The newest mail to somebody that holds a link of this form. */
+  async linkTo(to: string, form: RegExp): Promise<string> {
+    for (let tries = 0; tries < 100; tries += 1) {
+      for (const mail of await this.mails()) {
+        const found = mail.to.includes(to) ? form.exec(mail.text)?.[0] : undefined;
+        if (found) return found;
+      }
+      await new Promise((done) => setTimeout(done, 100));
+    }
+    throw new Error(`no mail to ${to}`);
+  }
+
+  /** A file of the repository's test data, unpacked where a browser can choose it. */
+  unpack(name: string): string {
+    const path = join(this.folder, name.replace('.gz', ''));
+    writeFileSync(path, gunzipSync(readFileSync(resolve('../testdata/synthea', name))));
+    return path;
+  }
+
+  write(name: string, text: string): string {
+    const path = join(this.folder, name);
+    writeFileSync(path, text);
+    return path;
+  }
+}
+
+/** What went over the wire from a browser, and what it complained of. */
+export class Wire {
+  readonly sent: string[] = [];
+  readonly complaints: string[] = [];
+  readonly hosts = new Set<string>();
+
+  constructor(context: BrowserContext) {
+    context.on('request', (request) => {
+      const url = new URL(request.url());
+      if (url.protocol.startsWith('http')) this.hosts.add(url.host);
+      this.sent.push(`${request.method()} ${request.url()} ${JSON.stringify(request.headers())} ${request.postData() ?? ''}`);
+    });
+    context.on('console', (message) => {
+      if (message.type() === 'error') this.complaints.push(message.text());
+    });
+    context.on('weberror', (error) => this.complaints.push(String(error.error())));
+  }
+
+  get text(): string {
+    return this.sent.join('\n');
+  }
+}
+
+/** Nothing that keeps somebody out, on the page as it stands. */
+export async function accessible(page: Page) {
+  const found = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']).analyze();
+  const serious = found.violations.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.target.join(' ')} ${node.failureSummary?.split('\n')[1] ?? ''}`).join(' | ')}`);
+  expect(serious, page.url()).toEqual([]);
+}
+
+/** Nothing runs out of the page at its side. */
+export async function fits(page: Page) {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(over, page.url()).toBeLessThanOrEqual(0);
+}
+
+/** Opens an account through the screens and confirms its address. Ends on its first screen. */
+export async function signUp(world: World, page: Page, person: { name: string; email: string; provider?: boolean }) {
+  await page.goto(person.provider ? '/sign-up/provider' : '/sign-up');
+  await page.getByLabel('Your name').fill(person.name);
+  await page.getByLabel('E-mail address').fill(person.email);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  if (person.provider) {
+    await page.getByLabel('Profession').fill('Dietician');
+    await page.getByLabel('Licence number').fill('D-4711');
+    await page.getByLabel('Country').fill('US');
+  }
+  await page.getByLabel(/I understand that nobody/).check();
+  await page.getByRole('button', { name: 'Open an account' }).click();
+  const code = (await page.getByTestId('recovery-code').innerText()).trim();
+  await page.getByLabel('Type the last group of the code').fill(code.split('-').at(-1) ?? '');
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  await page.getByRole('heading', { level: 1 }).first().waitFor();
+  const link = await world.linkTo(person.email, /http:\S+verify-email#token=[\w-]+/);
+  const mail = await page.context().newPage();
+  await mail.goto(link);
+  await mail.getByRole('button', { name: 'Confirm' }).click();
+  await mail.getByText('Your address is confirmed.').waitFor();
+  await mail.close();
+  return code;
+}
+
+/**
+ * Goes to a screen. Keys live in memory only, so a page that was loaded anew
+ * may ask for the password first.
+ */
+export async function go(page: Page, path: string, email: string) {
+  await page.goto(path);
+  await page.getByRole('heading', { level: 1 }).first().waitFor();
+  if (!page.url().includes('/sign-in')) return;
+  await page.getByLabel('E-mail address').fill(email);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL((url) => url.pathname === path);
+  await page.getByRole('heading', { level: 1 }).first().waitFor();
+}

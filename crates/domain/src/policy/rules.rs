@@ -306,8 +306,9 @@ fn one(
                 }
             }
         }
-        // A new version needs both: to read what it succeeds, and to write.
-        Action::UpdateRecord if !within.reads.is_empty() && !within.writes.is_empty() => {}
+        // A new version needs both: to read what it succeeds, by a grant or as
+        // its author, and to write.
+        Action::UpdateRecord if !within.writes.is_empty() => {}
         Action::UpdateRecord => return Err(Refusal::NoWrite),
         _ => return Err(Refusal::ManagersOnly),
     }

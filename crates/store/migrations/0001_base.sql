@@ -62,6 +62,14 @@ CREATE TABLE account_statements (
     PRIMARY KEY (account_id, seq)
 ) /*rows*/;
 
+-- The seeds before an account's present one, each wrapped under its successor.
+CREATE TABLE account_seeds (
+    account_id BLOB NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    seq BIGINT NOT NULL,                  -- of the statement that replaced it
+    wrapped BLOB NOT NULL,
+    PRIMARY KEY (account_id, seq)
+) /*clustered*/;
+
 CREATE TABLE sessions (
     id BLOB NOT NULL PRIMARY KEY,
     account_id BLOB NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
@@ -293,7 +301,7 @@ CREATE TABLE batches (
 ) /*rows*/;
 CREATE INDEX batches_compartment ON batches (patient_id, compartment, generation, n);
 -- Sealed directly, and waiting for a manager.
-CREATE INDEX batches_waiting ON batches (patient_id, id) WHERE generation IS NULL;
+CREATE INDEX batches_waiting ON batches (patient_id, compartment, id, generation) WHERE generation IS NULL;
 
 -- The batch key sealed to principals that do not hold the compartment.
 CREATE TABLE envelopes (

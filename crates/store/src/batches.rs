@@ -177,9 +177,10 @@ pub fn adopt(
         params![id],
     )?;
     tx.execute(
-        "DELETE FROM envelopes WHERE batch_id = ?1 AND to_kind = 'grant' AND to_id IN
-           (SELECT h.grant_id FROM grant_holds h JOIN batches b ON b.id = ?1
-            WHERE h.compartment = b.compartment AND h.generation = ?2 AND h.n >= ?3)",
+        "DELETE FROM envelopes WHERE batch_id = ?1 AND to_kind = 'grant' AND EXISTS
+           (SELECT 1 FROM grant_holds h JOIN batches b ON b.id = envelopes.batch_id
+            WHERE h.grant_id = envelopes.to_id AND h.compartment = b.compartment
+              AND h.generation = ?2 AND h.n >= ?3)",
         params![id, epoch.0, epoch.1],
     )?;
     Ok(true)

@@ -33,7 +33,7 @@ use crate::grants::{GrantError, never, permit_grant, take_grant};
 use crate::idempotency::Once;
 use crate::patients::{append_statement, grant_facts, permit};
 use crate::protect::Column;
-use crate::{Caller, Failure, NounError, Service, limits, trail};
+use crate::{Caller, Failure, NounError, Service, events, limits, trail};
 
 pub(crate) use letters::{
     account_name, ask_sender, patient_birth_date, patient_name, queue_ended, queue_to_managers,
@@ -265,6 +265,8 @@ pub async fn create_shares(
                     .types(share.grant.types.iter().copied().collect());
                 trail::append_by(tx, assisted(entry, &asking), &asking, &mut rng)?;
                 letters::queue_share(tx, &this, &row, link, &share.grant, now, &mut rng)?;
+                let kind = TrailAction::ShareCreate.as_str();
+                events::tell_managers(tx, patient, kind, share.grant.id.0, now)?;
                 made.push(share);
             }
             patients::bump_version(tx, patient)?;
@@ -628,6 +630,8 @@ pub async fn update_share(
                 rows::update_recipient(tx, id, &sealed)?;
             }
             trail::append_by(tx, assisted(entry, &asking), &asking, &mut rng)?;
+            let kind = TrailAction::ShareUpdate.as_str();
+            events::tell_managers(tx, patient, kind, id.0, now)?;
             if change.terms.is_some() {
                 patients::bump_version(tx, patient)?;
             }

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::letters::{queue_to_holder, queue_to_managers};
 use super::{ShareFailure, visit};
 use crate::letters::Content;
-use crate::{Service, trail};
+use crate::{Service, events, trail};
 
 /// Most that one run does of each.
 const PORTION: u32 = 200;
@@ -49,6 +49,8 @@ async fn end_used_up(service: &Service) -> Result<usize, ShareFailure> {
                     .grant(*grant)
                     .detail("why", why);
                 trail::append(tx, entry, &mut rng)?;
+                let kind = TrailAction::ShareExpire.as_str();
+                events::tell_managers(tx, *patient, kind, grant.0, now)?;
             }
             Ok(due.len())
         })

@@ -8,17 +8,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chartkey_domain::grants::{EndReason, GrantFacts, Purpose};
-use chartkey_domain::ids::{PatientId, RecordId};
+use chartkey_domain::ids::RecordId;
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, LinkFacts, LinkProof, PatientFacts, Permit, Refusal};
 use chartkey_domain::shares::{ShareError, ShareStatus, is_token, reader_name};
 use chartkey_domain::trail::{Detail, NewEntry, TrailAction};
 use chartkey_fhir::Compartment;
-use chartkey_store::events::{self, NewEvent};
 use chartkey_store::grants::GrantRow;
 use chartkey_store::patients::PatientRow;
 use chartkey_store::shares::{self as rows, LinkRow, ViewRow};
-use chartkey_store::{Reader, StoreError, Tx, blobs, grants, patients, records as record_rows};
+use chartkey_store::{Reader, StoreError, Tx, blobs, grants, records as record_rows};
 use chartkey_vault::bytes::Bytes;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{LinkOpened, SealedPage};
@@ -34,7 +33,7 @@ use crate::blobs::FoundBlob;
 use crate::letters::Content;
 use crate::patients::{epoch_links, facts, signed};
 use crate::records::sealed_page;
-use crate::{Caller, Failure, Origin, Service, limits, secrets, trail};
+use crate::{Caller, Failure, Origin, Service, events, limits, secrets, trail};
 
 /// Purpose of the proof that a link's key gives.
 pub(crate) const PROOF: &str = "share";
@@ -493,27 +492,8 @@ pub(crate) fn note_visit(
     };
     rows::insert_view(tx, &hash, id, &view)?;
     grants::count_access(tx, id, now)?;
-    tell_managers(tx, found.patient.id, "share.read", id.as_bytes(), now)
-}
-
-/// Lets open screens of managers hear that something happened.
-pub(crate) fn tell_managers(
-    tx: &mut Tx,
-    patient: PatientId,
-    kind: &str,
-    subject: &[u8; 16],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    for manager in patients::list_managers(tx, patient)? {
-        let event = NewEvent {
-            account_id: *manager.as_bytes(),
-            kind,
-            subject_id: Some(*subject),
-            created_at: now.as_millisecond(),
-        };
-        events::insert(tx, &event)?;
-    }
-    Ok(())
+    let kind = TrailAction::ShareRead.as_str();
+    events::tell_managers(tx, found.patient.id, kind, id.0, now)
 }
 
 /// A further page of a visit. Stops when the visit is over, and at once when
@@ -697,7 +677,8 @@ pub(crate) async fn note_download(
             }
             let nobody = Caller::nobody(visitor.origin.clone());
             trail::append_by(tx, entry, &nobody, &mut rng)?;
-            tell_managers(tx, found.patient.id, "share.download", id.as_bytes(), now)?;
+            let kind = TrailAction::ShareDownload.as_str();
+            events::tell_managers(tx, found.patient.id, kind, id.0, now)?;
             Ok(found.grant.download_count.saturating_add(1))
         })
         .await
@@ -748,7 +729,8 @@ pub async fn ask_share(
             let patient = found.patient.id;
             let content = Content::ShareAsked;
             letters::queue_to_managers(tx, &this, patient, &content, now, &mut rng)?;
-            tell_managers(tx, patient, "share.ask", found.grant.id.as_bytes(), now)?;
+            let kind = TrailAction::ShareAsk.as_str();
+            events::tell_managers(tx, patient, kind, found.grant.id.0, now)?;
             Ok(())
         })
         .await

@@ -1,0 +1,11 @@
+//! What somebody sees of their record as a whole: taking it along, hearing of
+//! changes, counting, accounting for disclosures, ending it; and what an admin
+//! sees of the installation. Over every engine; every test ends by verifying
+//! the ledger.
+
+mod admin;
+mod ending;
+mod events;
+mod exports;
+mod numbers;
+mod support;

@@ -55,6 +55,11 @@ pub trait Fetch: MaybeSync {
 #[derive(Debug)]
 pub struct Http<F>(pub F);
 
+#[derive(Serialize)]
+struct Changed<'a> {
+    change: &'a GrantChange,
+}
+
 #[derive(serde::Deserialize, Default)]
 struct Problem {
     #[serde(default)]
@@ -293,7 +298,7 @@ impl<F: Fetch + MaybeSend> Transport for Http<F> {
             return self.send("PUT", path, Some(&change)).await;
         }
         let path = format!("/api/records/share/{grant}");
-        let body = serde_json::json!({ "change": change });
+        let body = Changed { change: &change };
         let answer = self.carry("PATCH", path, SEALED, &[], Some(&body)).await?;
         done(&answer)?;
         // It is answered with the share as it is now, which says neither.

@@ -266,7 +266,8 @@ pub fn open_header(
     );
     let plain = stream::open_content(&key.header_key(), &aad, &sealed.0)?;
     let header: SealedHeader = serde_json::from_slice(&plain).map_err(|_| VaultError::Open)?;
-    let fields: Fields = serde_json::from_str(header.fields.get()).map_err(|_| VaultError::Open)?;
+    let fields: Fields =
+        serde_json::from_slice(header.fields.get().as_bytes()).map_err(|_| VaultError::Open)?;
     Ok(OpenHeader {
         fields,
         body_hash: header.body_hash,

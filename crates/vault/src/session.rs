@@ -2,6 +2,7 @@
 //! back with a recovery code. The password is stretched here and never sent;
 //! the server learns one half of what comes out.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chartkey_crypto::{password::check_password, recovery::RecoveryCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +15,7 @@ use crate::{
     error::VaultError,
     http::{Fetch, Http, SEALED, done},
     keys::AccountSecrets,
-    protocol::{KdfParams, NewAccount, WayIn},
+    protocol::{KdfParams, WayIn},
 };
 
 /// Who registers.
@@ -50,30 +51,6 @@ pub struct SignedIn {
 struct Stretching {
     kdf: KdfParams,
     salt: Bytes,
-}
-
-#[derive(Serialize)]
-struct Registering<'a> {
-    #[serde(flatten)]
-    person: &'a Map<String, Value>,
-    account: NewAccount,
-}
-
-#[derive(Deserialize)]
-struct Answered {
-    account: Named,
-    wrapped_seed: Bytes,
-    #[serde(default)]
-    previous_seeds: Vec<Bytes>,
-    #[serde(flatten)]
-    said: Map<String, Value>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Named {
-    id: Id,
-    #[serde(flatten)]
-    said: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -149,10 +126,9 @@ impl<F: Fetch> Http<F> {
             Role::Patient => "/api/patients/register",
             Role::Provider => "/api/providers/register",
         };
-        let body = Registering {
-            person,
-            account: made.request,
-        };
+        let mut body = person.clone();
+        let account = serde_json::to_value(&made.request).map_err(|_| VaultError::Internal)?;
+        body.insert("account".to_owned(), account);
         done(
             &self
                 .carry("POST", path.into(), SEALED, &[], Some(&body))
@@ -165,13 +141,14 @@ impl<F: Fetch> Http<F> {
     pub async fn sign_in(&self, email: &str, password: &str) -> Result<SignedIn, VaultError> {
         let (root, _) = self.stretch(email, password).await?;
         let body = serde_json::json!({ "email": email, "auth_key": root.auth_key() });
-        let answer: Answered = self.send_json("POST", "/api/auth/login", &body).await?;
-        let mut secrets = root.unlock(answer.account.id, &answer.wrapped_seed)?;
-        secrets.take_previous(&answer.previous_seeds)?;
-        Ok(SignedIn {
-            secrets,
-            said: said(answer.said, &answer.account)?,
-        })
+        let mut said: Map<String, Value> = self.send_json("POST", "/api/auth/login", &body).await?;
+        let account = said.get("account").and_then(|a| a.get("id"));
+        let account = account.and_then(Value::as_str).and_then(|a| a.parse().ok());
+        let wrapped = take_bytes(said.remove("wrapped_seed").as_ref());
+        let (account, wrapped) = account.zip(wrapped).ok_or(FORM)?;
+        let mut secrets = root.unlock(account, &wrapped)?;
+        secrets.take_previous(&previous(&mut said)?)?;
+        Ok(SignedIn { secrets, said })
     }
 
     /// Changes the password of a signed-in account.
@@ -226,8 +203,21 @@ impl<F: Fetch> Http<F> {
     }
 }
 
-fn said(mut said: Map<String, Value>, account: &Named) -> Result<Map<String, Value>, VaultError> {
-    let account = serde_json::to_value(account).map_err(|_| VaultError::Internal)?;
-    said.insert("account".into(), account);
-    Ok(said)
+/// An answer that is not what it should be.
+const FORM: VaultError = VaultError::Statement("an answer of another form");
+
+fn take_bytes(value: Option<&Value>) -> Option<Bytes> {
+    let text = value?.as_str()?;
+    STANDARD.decode(text).ok().map(Bytes)
+}
+
+/// The seeds before, each wrapped under its successor, newest first.
+fn previous(said: &mut Map<String, Value>) -> Result<Vec<Bytes>, VaultError> {
+    let Some(seeds) = said.remove("previous_seeds") else {
+        return Ok(Vec::new());
+    };
+    let seeds = seeds.as_array().ok_or(FORM)?.iter();
+    seeds
+        .map(|seed| take_bytes(Some(seed)).ok_or(FORM))
+        .collect()
 }

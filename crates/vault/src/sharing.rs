@@ -22,7 +22,7 @@ use crate::{
     keys::LinkKey,
     link::{self, OpenLink, OpenLinkFile, ShlFlags, Shlink},
     patient::OpenPatient,
-    protocol::{LinkOpened, SealedLink, SealedPage},
+    protocol::{LinkOpened, SealedGrant, SealedLink, SealedPage},
     read::BatchKeys,
     reading::Listing,
     transport::{MaybeSend, Transport},
@@ -113,6 +113,12 @@ struct NewShare<'a> {
     words: &'a LinkWords,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Approval<'a> {
+    decision: &'static str,
+    grant: &'a SealedGrant,
 }
 
 #[derive(Deserialize)]
@@ -299,7 +305,10 @@ impl<F: Fetch + MaybeSend> Client<Http<F>> {
             let id = new_id(act.now, act.rng);
             let new = wish.new_grant(id, holder.clone(), versions, act.now);
             let sealed = granting::make_grant(&open, &new, act.now, act.rng)?;
-            let body = serde_json::json!({ "decision": "approve", "grant": sealed });
+            let body = Approval {
+                decision: "approve",
+                grant: &sealed,
+            };
             let path = format!("/api/sharing/requests/{request}");
             let answer = self.transport.carry("PUT", path, SEALED, &[], Some(&body));
             match done(&answer.await?) {

@@ -17,6 +17,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{Id, bytes::Bytes32, epoch::Epoch, error::VaultError};
 
+mod read;
+
 const DOMAIN: &str = "statement";
 /// Longest statement accepted, in bytes.
 pub const MAX_STATEMENT_BYTES: usize = 1 << 20;
@@ -90,12 +92,13 @@ impl SignedStatement {
         if self.body.len() > MAX_STATEMENT_BYTES {
             return Err(VaultError::Statement("too long"));
         }
-        serde_json::from_str(&self.body).map_err(|_| VaultError::Statement("not a statement"))
+        serde_json::from_slice(self.body.as_bytes())
+            .map_err(|_| VaultError::Statement("not a statement"))
     }
 }
 
 /// A statement in a patient's chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct PatientStatement {
     /// Whose chain.
     pub patient: Id,
@@ -111,7 +114,7 @@ pub struct PatientStatement {
 }
 
 /// What a statement in a patient's chain can say.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PatientSays {
     /// A generation of the patient seed begins. Signed by the previous
@@ -142,7 +145,7 @@ pub enum PatientSays {
 }
 
 /// A generation of a patient's seed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct GenerationTerms {
     /// From 1.
     pub generation: u32,
@@ -188,7 +191,7 @@ pub enum HolderKind {
 }
 
 /// The signed terms of a grant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct GrantTerms {
     /// Its id; for a link also the id K derives from.
     pub grant: Id,
@@ -209,7 +212,7 @@ pub struct GrantTerms {
     /// Kinds it covers besides records without kinds.
     pub kinds: Kinds,
     /// For a grant of single records: which.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<Vec<Id>>,
     /// From when.
     pub valid_from: Timestamp,

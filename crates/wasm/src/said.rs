@@ -55,7 +55,8 @@ pub fn say<T: Serialize + ?Sized>(value: &T) -> Result<String, JsValue> {
 
 /// What was asked, from JSON.
 pub fn hear<T: DeserializeOwned>(text: &str) -> Result<T, JsValue> {
-    serde_json::from_str(text).map_err(|_| refuse(VaultError::Input("not of the expected form")))
+    serde_json::from_slice(text.as_bytes())
+        .map_err(|_| refuse(VaultError::Input("not of the expected form")))
 }
 
 /// An id from its text.

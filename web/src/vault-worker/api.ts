@@ -226,7 +226,7 @@ export interface VaultApi {
   linkUrl(patient: string, grant: string): Promise<{ url: string; shlink: string | null }>;
   createGrant(patient: string, grant: NewGrant): Promise<void>;
   approveRequest(patient: string, request: string, grant: NewGrant): Promise<void>;
-  endGrant(patient: string, grant: string): Promise<void>;
+  endGrant(patient: string, grant: string, kind: 'link' | 'account'): Promise<void>;
   changeTerms(patient: string, grant: string, expires_at: string): Promise<void>;
   covers(patient: string): Promise<Cover[]>;
   fingerprint(account: string): Promise<Fingerprint>;

@@ -70,7 +70,7 @@ export class World {
 
   /** A browser that was never here. */
   fresh(options: Parameters<Browser['newContext']>[0] = {}): Promise<BrowserContext> {
-    return this.browser.newContext({ baseURL: this.url, locale: 'en-US', timezoneId: 'UTC', viewport: { width: 1440, height: 900 }, ...options });
+    return this.browser.newContext({ baseURL: this.url, locale: 'en-US', timezoneId: 'UTC', reducedMotion: 'reduce', viewport: { width: 1440, height: 900 }, ...options });
   }
 
   async mails(): Promise<Mail[]> {

@@ -137,7 +137,7 @@ interface Doing { share: Access; patient: string; onDone: () => Promise<void>; o
 function Revoke({ share, patient, onDone, onClose }: Doing) {
   const { t } = useTranslation();
   const why = useWhy();
-  const revoke = useMutation({ mutationFn: () => vault.endGrant(patient, share.id), onSuccess: onDone });
+  const revoke = useMutation({ mutationFn: () => vault.endGrant(patient, share.id, share.kind), onSuccess: onDone });
   return (
     <Modal opened onClose={onClose} title={<span className="modal-title">{t('shares.revoke_ask')}</span>} closeButtonProps={{ 'aria-label': t('common.close') }}>
       <div className="stack">

@@ -38,7 +38,7 @@ test('a provider sees what a patient shares, for as long as it is shared', async
   await go(patient, '/sharing', PATIENT);
   await patient.getByRole('button', { name: 'Share', exact: true }).click();
   await patient.getByText('With a provider').click();
-  await patient.getByLabel('Find a provider').fill('Dana');
+  await patient.getByRole('combobox', { name: 'Find a provider' }).fill('Dana');
   await patient.getByRole('option', { name: /Dana Rivera/ }).click();
   await patient.getByText('You have not shared with this key before.').waitFor();
   await patient.getByRole('button', { name: 'Everything' }).click();

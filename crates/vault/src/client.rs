@@ -17,7 +17,9 @@ use crate::{
     granting::{self, NewGrant},
     keys::{AccountSecrets, PatientSeed},
     patient::OpenPatient,
-    protocol::{SealedGeneration, SealedGrant, SealedRecord, SealedWrite, WriteOutcome},
+    protocol::{
+        GrantChange, SealedGeneration, SealedGrant, SealedRecord, SealedWrite, WriteOutcome,
+    },
     read::{BatchKeys, OpenRecord},
     settle,
     statement::{HolderKind, SignedStatement},
@@ -318,38 +320,50 @@ impl<T: Transport + MaybeSend> Client<T> {
         Err(VaultError::Conflict("compartment.moved".into()))
     }
 
-    /// Ends a grant.
+    /// Ends a grant or a link.
     pub async fn end_grant(
         &mut self,
         patient: Id,
         grant: Id,
         act: &mut Act<'_>,
-    ) -> Result<WriteOutcome, VaultError> {
-        for _ in 0..TRIES {
-            let open = self.open(patient).await?;
-            let change = granting::end_grant(&open, grant, act.now)?;
-            let statement = change.statement.clone();
-            match self.transport.change_grant(grant, change).await {
-                Err(e) if e.is_conflict() => {}
-                other => return self.took(&statement, other),
-            }
-        }
-        Err(VaultError::Conflict("statement.moved".into()))
+    ) -> Result<(), VaultError> {
+        let now = act.now;
+        let make = |open: &OpenPatient| granting::end_grant(open, grant, now);
+        self.change_grant(patient, grant, make).await
     }
 
-    /// Lengthens or shortens a living grant.
+    /// Lengthens or shortens a living grant or link.
     pub async fn change_terms(
         &mut self,
         patient: Id,
         grant: Id,
         expires_at: Timestamp,
         act: &mut Act<'_>,
-    ) -> Result<WriteOutcome, VaultError> {
+    ) -> Result<(), VaultError> {
+        let now = act.now;
+        let make = |open: &OpenPatient| granting::change_terms(open, grant, expires_at, now);
+        self.change_grant(patient, grant, make).await
+    }
+
+    async fn change_grant(
+        &mut self,
+        patient: Id,
+        grant: Id,
+        make: impl Fn(&OpenPatient) -> Result<GrantChange, VaultError>,
+    ) -> Result<(), VaultError> {
         for _ in 0..TRIES {
             let open = self.open(patient).await?;
-            let change = granting::change_terms(&open, grant, expires_at, act.now)?;
+            let change = make(&open)?;
             let statement = change.statement.clone();
-            match self.transport.change_grant(grant, change).await {
+            let known = open.chain.grant(grant).ok_or(VaultError::NoKey)?;
+            let changed = match known.terms.holder_kind {
+                HolderKind::Link => self.transport.change_link(grant, change).await,
+                HolderKind::Account => {
+                    let changed = self.transport.change_grant(grant, change).await;
+                    changed.map(|_| ())
+                }
+            };
+            match changed {
                 Err(e) if e.is_conflict() => {}
                 other => return self.took(&statement, other),
             }

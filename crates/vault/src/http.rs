@@ -293,20 +293,19 @@ impl<F: Fetch + MaybeSend> Transport for Http<F> {
         grant: Id,
         change: GrantChange,
     ) -> Result<WriteOutcome, VaultError> {
-        if let PatientSays::End { .. } = change.statement.patient_statement()?.says {
-            let path = format!("/api/sharing/{grant}/revoke");
-            return self.send("PUT", path, Some(&change)).await;
-        }
+        let path = format!("/api/sharing/{grant}/revoke");
+        self.send("PUT", path, Some(&change)).await
+    }
+
+    async fn change_link(&self, grant: Id, change: GrantChange) -> Result<(), VaultError> {
         let path = format!("/api/records/share/{grant}");
-        let body = Changed { change: &change };
-        let answer = self.carry("PATCH", path, SEALED, &[], Some(&body)).await?;
-        done(&answer)?;
-        // It is answered with the share as it is now, which says neither.
-        Ok(
-            serde_json::from_slice(&answer.body).unwrap_or(WriteOutcome {
-                grants_version: 0,
-                leaf_index: 0,
-            }),
-        )
+        let answer = match change.statement.patient_statement()?.says {
+            PatientSays::End { .. } => self.carry("DELETE", path, SEALED, &[], Some(&change)).await,
+            _ => {
+                let body = Changed { change: &change };
+                self.carry("PATCH", path, SEALED, &[], Some(&body)).await
+            }
+        };
+        done(&answer?)
     }
 }

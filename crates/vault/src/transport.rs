@@ -146,10 +146,18 @@ pub trait Transport: MaybeSync {
         &self,
         grant: SealedGrant,
     ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend;
-    /// `PUT /api/sharing/{id}/revoke` and `PATCH /api/records/share/{id}`
+    /// `PUT /api/sharing/{id}/revoke`
     fn change_grant(
         &self,
         grant: Id,
         change: GrantChange,
     ) -> impl Future<Output = Result<WriteOutcome, VaultError>> + MaybeSend;
+    /// `DELETE` and `PATCH /api/records/share/{id}`: the same of a link.
+    fn change_link(
+        &self,
+        grant: Id,
+        change: GrantChange,
+    ) -> impl Future<Output = Result<(), VaultError>> + MaybeSend {
+        async move { self.change_grant(grant, change).await.map(|_| ()) }
+    }
 }

@@ -72,6 +72,11 @@ impl Call {
         self.header("Authorization", format!("Bearer {token}"))
     }
 
+    /// Whether it brings a token.
+    pub fn has_token(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name == "Authorization")
+    }
+
     /// A body of that media type.
     #[must_use]
     pub fn body(mut self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
@@ -268,7 +273,10 @@ impl Connection {
     }
 
     fn read_body(&mut self, answer: &Answer) -> io::Result<Vec<u8>> {
-        if matches!(answer.status, 204 | 304) || answer.status < 200 {
+        let endless = answer
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/event-stream"));
+        if endless || matches!(answer.status, 204 | 304) || answer.status < 200 {
             return Ok(Vec::new());
         }
         if answer.header("transfer-encoding") == Some("chunked") {

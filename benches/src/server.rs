@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use chartkey_store::{Place, Store, StoreConfig, Tx};
+use chartkey_store::{Place, Store, StoreConfig, StoreError, Tx};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -228,14 +228,22 @@ impl Server {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
+        command.args(args);
+        self.place(&mut command);
         command
-            .args(args)
-            .arg("--data")
-            .arg(self.data())
+    }
+
+    /// Makes a command see what the server sees: its data, its settings, and
+    /// the binary in the path.
+    pub fn place(&self, command: &mut Command) {
+        let beside = self.binary.parent().expect("a binary lies in a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
             // Neither a `.env` nor a `config` folder lies there.
             .current_dir(self.folder.path())
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", format!("{}:{path}", beside.display()))
+            .env("DATA_DIR", self.data())
             .env("CHARTKEY_ENV", "development")
             .env("LOG_FORMAT", "json")
             .env("APP_URL", self.url());
@@ -243,7 +251,6 @@ impl Server {
             command.env("DATABASE_URL", url);
         }
         command.envs(&self.settings);
-        command
     }
 
     fn database_url(&self) -> Option<String> {
@@ -266,6 +273,15 @@ impl Server {
         Store::open(&StoreConfig::new(place)).expect("the database opens")
     }
 
+    /// Leaves of the trail, counted one by one in the database.
+    pub fn leaves(&self) -> u64 {
+        let counted: Result<i64, StoreError> =
+            block_on(self.store().read("test.count", |reader| {
+                reader.query_i64("SELECT COUNT(*) FROM ledger WHERE log = 0", &[])
+            }));
+        u64::try_from(counted.expect("the trail can be counted")).expect("a count")
+    }
+
     /// Sends a request over a connection that is kept for the next.
     #[track_caller]
     pub fn send(&self, call: &Call) -> Answer {
@@ -284,7 +300,10 @@ impl Server {
             Ok(answer) => answer,
             Err(error) => panic!("{}: {error}\n{}", call.name(), self.log()),
         };
-        if answer.header("connection") != Some("close") {
+        let endless = answer
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/event-stream"));
+        if answer.header("connection") != Some("close") && !endless {
             self.idle().push(connection);
         }
         answer

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// The Bundle of that name, as JSON text.
@@ -56,6 +58,13 @@ pub fn clinical_strings(json: &str) -> BTreeSet<String> {
     walk(&value, "", &mut |field, text| {
         if CLINICAL.contains(&field) {
             take(text, &mut found);
+        }
+        // Notes are attachments; what they say is inside.
+        let inside = (field == "data")
+            .then(|| STANDARD.decode(text).ok())
+            .flatten();
+        if let Some(inside) = inside.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            take(&inside, &mut found);
         }
     });
     found

@@ -21,12 +21,13 @@ mod load;
 mod reads;
 mod report;
 mod sealed;
+mod shares;
 mod start;
 mod writes;
 
 use std::path::PathBuf;
 
-use chartkey_benches::{Call, Engine, Server};
+use chartkey_benches::{Engine, Server};
 use report::Report;
 
 /// Clients at the same time.
@@ -46,7 +47,9 @@ fn main() {
     for (name, bench) in [
         ("start", start::measure as fn(&mut Report)),
         ("reads", reads::measure),
+        ("lists", reads::lists),
         ("writes", writes::measure),
+        ("shares", shares::measure),
     ] {
         if wants(name) {
             bench(&mut report);
@@ -79,24 +82,12 @@ fn serve() -> Server {
     )
 }
 
-/// Leaves of the trail.
-fn leaves(server: &Server) -> u64 {
-    let note = server
-        .send(&Call::get("/api/audit/checkpoint"))
-        .expect(200)
-        .text();
-    note.lines()
-        .nth(1)
-        .and_then(|line| line.parse().ok())
-        .expect("a checkpoint")
-}
-
 /// Runs a load, and fails where the trail grew by another number than `each`
 /// leaves for each request.
 fn with_leaves(server: &Server, each: u64, load: impl FnOnce() -> load::Load) -> load::Load {
-    let before = leaves(server);
+    let before = server.leaves();
     let done = load();
-    let grown = leaves(server) - before;
+    let grown = server.leaves() - before;
     assert_eq!(
         grown,
         done.served * each,

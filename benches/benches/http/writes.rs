@@ -37,7 +37,7 @@ pub fn measure(report: &mut Report) {
     assisted_import(&server, &people, &whole, report);
 }
 
-fn post(server: &Server, token: &str, write: &SealedWrite) -> Bytes {
+pub fn post(server: &Server, token: &str, write: &SealedWrite) -> Bytes {
     let body = serde_json::to_vec(write).unwrap();
     let call = Call::post("/api/records")
         .token(token)
@@ -122,7 +122,7 @@ fn assisted_import(server: &Server, people: &[Person], whole: &str, report: &mut
 }
 
 /// Each of these requests, once.
-fn each_once(server: &Server, clients: usize, requests: Vec<Bytes>) -> load::Load {
+pub fn each_once(server: &Server, clients: usize, requests: Vec<Bytes>) -> load::Load {
     let waiting = Mutex::new(requests);
     load::run(
         server.address(),
@@ -132,22 +132,25 @@ fn each_once(server: &Server, clients: usize, requests: Vec<Bytes>) -> load::Loa
     )
 }
 
+/// So many notes, sealed: `each` of them in a write.
+pub fn seal_notes(server: &Server, sealed: &mut Sealed, count: usize, each: usize) -> Vec<Bytes> {
+    let (patient, token) = (sealed.patient, sealed.token.clone());
+    let (client, mut act) = sealed.acting();
+    let open = block_on(client.settle(patient, &mut act)).unwrap();
+    let mut requests = Vec::with_capacity(count.div_ceil(each));
+    for first in (0..count).step_by(each) {
+        let drafts: Vec<Draft> = (first..count.min(first + each))
+            .map(|_| draft(&mut act))
+            .collect();
+        let write = client.seal_write(&open, &drafts, &mut act).unwrap();
+        requests.push(post(server, &token, &write));
+    }
+    requests
+}
+
 fn singles(server: &Server, person: &Person, report: &mut Report) {
     let mut sealed = Sealed::sign_in(server, person, 99);
-    let patient = sealed.patient;
-    let requests: Vec<Bytes> = {
-        let (client, mut act) = sealed.acting();
-        let open = block_on(client.settle(patient, &mut act)).unwrap();
-        let mut writes = Vec::with_capacity(SINGLES);
-        for n in 0..SINGLES {
-            let draft = draft(n, &mut act);
-            writes.push(client.seal_write(&open, &[draft], &mut act).unwrap());
-        }
-        writes
-            .iter()
-            .map(|write| post(server, &sealed.token, write))
-            .collect()
-    };
+    let requests = seal_notes(server, &mut sealed, SINGLES, 1);
     let size = requests[0].len();
     let done = with_leaves(server, 1, || each_once(server, CLIENTS, requests));
     let remark = format!(
@@ -167,10 +170,10 @@ fn singles(server: &Server, person: &Person, report: &mut Report) {
 }
 
 /// A text of 2 KiB.
-fn draft(n: usize, act: &mut chartkey_vault::Act<'_>) -> Draft {
-    let text = format!("{n:08}{}", " a line of a note".repeat(120));
+fn draft(act: &mut chartkey_vault::Act<'_>) -> Draft {
+    let text = " a line of a note".repeat(120);
     let mut tag = [0; 32];
-    tag[..8].copy_from_slice(&(n as u64).to_be_bytes());
+    act.rng.fill_bytes(&mut tag);
     Draft {
         record: new_id(now(), act.rng),
         version: 1,
@@ -183,7 +186,7 @@ fn draft(n: usize, act: &mut chartkey_vault::Act<'_>) -> Draft {
             size: text.len() as u64,
             file_name: None,
             header: Header {
-                title: format!("Note {n}"),
+                title: "A note".to_owned(),
                 ..Header::default()
             },
             author_name: None,

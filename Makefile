@@ -46,10 +46,10 @@ demo: build ## Build it, and run it with made-up people and records
 ##@ Test
 
 .PHONY: test
-test: deps wasm-test web doc-test rust-test web-test ## All tests, natively, as WebAssembly and in the browser
+test: deps wasm-test web doc-test rust-test sealed-test web-test ## All tests, natively, as WebAssembly and in the browser
 
 .PHONY: check
-check: fresh-log deps fmt deny wasm-test web lint gen-check doc-test rust-test web-test ## What CI runs: format, lints, licences, generated files, all tests
+check: fresh-log deps fmt deny wasm-test web lint gen-check doc-test rust-test sealed-test web-test ## What CI runs: format, lints, licences, generated files, all tests
 	@echo; awk -F'\t' '{ printf "%-28s %3d min %2d s\n", $$1, $$2 / 60, $$2 % 60; all += $$2 } \
 	  END { printf "%-28s %3d min %2d s\n", "all", all / 60, all % 60 }' $(TARGET)/phases.tsv
 
@@ -117,6 +117,10 @@ rust: ## The server, with whatever web app is in web/dist
 .PHONY: rust-test
 rust-test: ## The Rust tests, beside a PostgreSQL of their own
 	$(PHASE) "tests" scripts/with-postgres cargo nextest run $(LOCKED) --release --workspace
+
+.PHONY: sealed-test
+sealed-test: wasm rust ## The WebAssembly core against the built server, everything that crosses searched
+	$(PHASE) "sealed journey" node scripts/check-sealed.cjs $(BINARY) $(TARGET)/wasm-node
 
 # Before the other tests, because a crate without examples ends with "0 passed".
 .PHONY: doc-test

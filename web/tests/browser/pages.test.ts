@@ -53,7 +53,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
           dispatchEvent(new PopStateEvent('popstate'));
         }, path);
         await page.getByRole('heading', { level: 1 }).first().waitFor();
-        await page.waitForLoadState('networkidle');
+        await expect.poll(() => page.locator('[role=status] .mantine-Loader-root').count(), { timeout: 20_000 }).toBe(0);
         await accessible(page);
         await fits(page);
       }

@@ -94,8 +94,6 @@ fmt: ## Formatting, checked
 .PHONY: lint
 lint: ## Clippy over everything: all refused, pedantic said
 	$(PHASE) "clippy" cargo clippy $(LOCKED) --release --workspace --lib --bins --features chartkey-wasm/vectors -- -D unused
-	$(PHASE) "clippy of tests" cargo clippy $(LOCKED) --release --workspace --all-targets --features chartkey-wasm/vectors -- \
-	  -D unused -A clippy::unwrap_used -A clippy::indexing_slicing -A clippy::print_stdout
 
 .PHONY: deny
 deny: ## Licences and sources of the dependencies, where cargo-deny is installed

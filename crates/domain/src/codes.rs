@@ -30,7 +30,11 @@ pub fn lookup(word: &str) -> Option<&'static Code> {
 
 /// Every word, alphabetically.
 pub const CODES: &[Code] = &[
-    code("accept.unknown", 406, "None of the formats asked for is offered"),
+    code(
+        "accept.unknown",
+        406,
+        "None of the formats asked for is offered",
+    ),
     code("account.birth_date", 422, "Not a possible date of birth"),
     code("account.disabled", 403, "This account is disabled"),
     code("account.email", 422, "Not an e-mail address"),

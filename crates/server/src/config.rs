@@ -277,9 +277,11 @@ fn is_weak(secret: &str) -> bool {
     let distinct: std::collections::BTreeSet<char> = lower.chars().collect();
     secret.chars().count() < MIN_SECRET_LEN
         || distinct.len() < 8
-        || ["change", "example", "secret", "password", "default", "replace-", "your-"]
-            .iter()
-            .any(|word| lower.contains(word))
+        || [
+            "change", "example", "secret", "password", "default", "replace-", "your-",
+        ]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 /// One look-up over environment and file.
@@ -305,7 +307,10 @@ impl Settings<'_> {
         reason: &'static str,
     ) -> Result<Option<T>, ConfigError> {
         self.text(name)
-            .map(|text| text.parse().map_err(|_| ConfigError::Invalid { name, reason }))
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| ConfigError::Invalid { name, reason })
+            })
             .transpose()
     }
 
@@ -459,12 +464,24 @@ impl Settings<'_> {
                 .set_port(self.parsed("DB_PORT", "expected a port")?)
                 .is_ok()
             && url
-                .set_username(&self.text("DB_USER").unwrap_or_else(|| "chartkey".to_owned()))
+                .set_username(
+                    &self
+                        .text("DB_USER")
+                        .unwrap_or_else(|| "chartkey".to_owned()),
+                )
                 .is_ok()
             && url
-                .set_password(self.secret("DB_PASSWORD").as_ref().map(|text| text.as_str()))
+                .set_password(
+                    self.secret("DB_PASSWORD")
+                        .as_ref()
+                        .map(|text| text.as_str()),
+                )
                 .is_ok();
-        url.set_path(&self.text("DB_NAME").unwrap_or_else(|| "chartkey".to_owned()));
+        url.set_path(
+            &self
+                .text("DB_NAME")
+                .unwrap_or_else(|| "chartkey".to_owned()),
+        );
         if parts_fit {
             Ok(Database::Postgres(Zeroizing::new(url.into())))
         } else {
@@ -491,7 +508,10 @@ mod tests {
     }
 
     fn refused(pairs: &[(&str, &str)]) -> String {
-        load(pairs).err().map(|error| error.to_string()).unwrap_or_default()
+        load(pairs)
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -529,28 +549,45 @@ mod tests {
         let https = ("APP_URL", "https://chart.example");
         let production = ("CHARTKEY_ENV", "production");
         assert!(refused(&[production, https]).starts_with("ENCRYPTION_KEY"));
-        for weak in ["short", "change-me-change-me-change-me-change-me", &"a".repeat(40)] {
+        for weak in [
+            "short",
+            "change-me-change-me-change-me-change-me",
+            &"a".repeat(40),
+        ] {
             assert!(
-                refused(&[production, https, ("ENCRYPTION_KEY", weak)]).starts_with("ENCRYPTION_KEY"),
+                refused(&[production, https, ("ENCRYPTION_KEY", weak)])
+                    .starts_with("ENCRYPTION_KEY"),
                 "{weak}"
             );
         }
         assert!(refused(&[production, ("ENCRYPTION_KEY", good)]).starts_with("APP_URL"));
         assert!(load(&[production, https, ("ENCRYPTION_KEY", good)]).is_ok());
         assert!(
-            refused(&[production, https, ("ENCRYPTION_KEY", good), ("JWT_SECRET", "x")])
-                .starts_with("JWT_SECRET")
+            refused(&[
+                production,
+                https,
+                ("ENCRYPTION_KEY", good),
+                ("JWT_SECRET", "x")
+            ])
+            .starts_with("JWT_SECRET")
         );
     }
 
     #[test]
     fn db_parts_make_a_url_and_keep_odd_passwords() {
-        let config = load(&[("DB_HOST", "db.example"), ("DB_PORT", "6000"), ("DB_PASSWORD", "p@ss/w")])
-            .unwrap();
+        let config = load(&[
+            ("DB_HOST", "db.example"),
+            ("DB_PORT", "6000"),
+            ("DB_PASSWORD", "p@ss/w"),
+        ])
+        .unwrap();
         let Database::Postgres(url) = &config.database else {
             panic!("expected PostgreSQL");
         };
-        assert_eq!(url.as_str(), "postgres://chartkey:p%40ss%2Fw@db.example:6000/chartkey");
+        assert_eq!(
+            url.as_str(),
+            "postgres://chartkey:p%40ss%2Fw@db.example:6000/chartkey"
+        );
     }
 
     #[test]

@@ -15,7 +15,10 @@ const NAME: &str = "encryption.key";
 
 /// Makes the data directory, for its owner alone, where it is missing.
 pub fn make_data_dir(data: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
 }
 
 /// The key of this data directory, if it has one.
@@ -96,7 +99,10 @@ mod tests {
         let keys: Vec<_> = std::thread::scope(|scope| {
             let make = || read_or_make(dir.path(), &mut system_rng()).unwrap();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]));
     }

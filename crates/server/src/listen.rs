@@ -78,7 +78,10 @@ pub async fn serve(
             }
         };
         let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(prepared(stream)), answer(router.clone(), peer))
+            .serve_connection_with_upgrades(
+                TokioIo::new(prepared(stream)),
+                answer(router.clone(), peer),
+            )
             .into_owned();
         let connection = graceful.watch(connection);
         let metrics = Arc::clone(&metrics);

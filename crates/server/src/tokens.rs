@@ -265,7 +265,10 @@ mod tests {
 
     fn kinds() -> [Tokens; 2] {
         [
-            Tokens::new(&SigningSecret::Ed25519(Secret::from_bytes([3; 32])), "https://a.example"),
+            Tokens::new(
+                &SigningSecret::Ed25519(Secret::from_bytes([3; 32])),
+                "https://a.example",
+            ),
             Tokens::new(
                 &SigningSecret::Hmac(Zeroizing::new("b7d1f09c3a5e48d2967fe1c04ab8356d".into())),
                 "https://a.example",
@@ -287,7 +290,10 @@ mod tests {
                 assert_eq!(read.session, SessionId::from_bytes([2; 16]));
                 assert_eq!(read.secret, Secret::from_bytes([7; 32]));
             }
-            assert_eq!(tokens.verify(&token, at(1_900)).err(), Some(TokenError::Expired));
+            assert_eq!(
+                tokens.verify(&token, at(1_900)).err(),
+                Some(TokenError::Expired)
+            );
         }
     }
 
@@ -295,10 +301,19 @@ mod tests {
     fn changed_foreign_and_unsigned_tokens_are_refused() {
         let [ours, hmac] = kinds();
         let token = ours.make(&access(at(0)), at(0)).unwrap();
-        let other = Tokens::new(&SigningSecret::Ed25519(Secret::from_bytes([4; 32])), "https://a.example");
-        let elsewhere = Tokens::new(&SigningSecret::Ed25519(Secret::from_bytes([3; 32])), "https://b.example");
+        let other = Tokens::new(
+            &SigningSecret::Ed25519(Secret::from_bytes([4; 32])),
+            "https://a.example",
+        );
+        let elsewhere = Tokens::new(
+            &SigningSecret::Ed25519(Secret::from_bytes([3; 32])),
+            "https://b.example",
+        );
         for refusing in [&other, &elsewhere, &hmac] {
-            assert_eq!(refusing.verify(&token, at(1)).err(), Some(TokenError::Invalid));
+            assert_eq!(
+                refusing.verify(&token, at(1)).err(),
+                Some(TokenError::Invalid)
+            );
         }
         for index in 0..token.len() {
             let mut changed = token.as_bytes().to_vec();
@@ -306,20 +321,36 @@ mod tests {
             let changed = String::from_utf8(changed).unwrap();
             // The last character of a segment may carry unused bits; the
             // decoder refuses those too.
-            assert_eq!(ours.verify(&changed, at(1)).err(), Some(TokenError::Invalid), "{index}");
+            assert_eq!(
+                ours.verify(&changed, at(1)).err(),
+                Some(TokenError::Invalid),
+                "{index}"
+            );
         }
         let body = token.split('.').nth(1).unwrap();
-        let none = format!("{}.{body}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#));
+        let none = format!(
+            "{}.{body}.",
+            URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#)
+        );
         assert_eq!(ours.verify(&none, at(1)).err(), Some(TokenError::Invalid));
         assert_eq!(ours.verify("", at(1)).err(), Some(TokenError::Invalid));
-        assert_eq!(ours.verify(&"a".repeat(5_000), at(1)).err(), Some(TokenError::Invalid));
+        assert_eq!(
+            ours.verify(&"a".repeat(5_000), at(1)).err(),
+            Some(TokenError::Invalid)
+        );
     }
 
     #[test]
     fn the_public_key_is_published_and_the_secret_is_not() {
         let [ours, hmac] = kinds();
         let text = serde_json::to_string(&ours.key_set()).unwrap();
-        assert!(text.contains(r#""crv":"Ed25519""#) && text.contains(r#""use":"sig""#), "{text}");
-        assert_eq!(serde_json::to_string(&hmac.key_set()).unwrap(), r#"{"keys":[]}"#);
+        assert!(
+            text.contains(r#""crv":"Ed25519""#) && text.contains(r#""use":"sig""#),
+            "{text}"
+        );
+        assert_eq!(
+            serde_json::to_string(&hmac.key_set()).unwrap(),
+            r#"{"keys":[]}"#
+        );
     }
 }

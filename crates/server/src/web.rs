@@ -27,8 +27,17 @@ static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
 const SCREENS: [&str; 11] = [
-    "sign-in", "sign-up", "recover", "verify-email", "home", "record", "sharing", "activity",
-    "settings", "patients", "admin",
+    "sign-in",
+    "sign-up",
+    "recover",
+    "verify-email",
+    "home",
+    "record",
+    "sharing",
+    "activity",
+    "settings",
+    "patients",
+    "admin",
 ];
 
 /// What stands for the nonce in the pages as built.

@@ -31,8 +31,8 @@ mod register;
 
 pub use delete::delete_account;
 pub use profile::{PatientView, Profile, ProfileChange, find_profile, update_profile};
-pub(crate) use register::{check_kdf, check_password, check_wrapped};
 pub use register::{Credentials, Registered, create_admin, register};
+pub(crate) use register::{check_kdf, check_password, check_wrapped};
 
 /// What any use case about accounts fails with.
 pub type AccountFailure = Failure<AccountError>;
@@ -80,7 +80,11 @@ pub struct ProviderView {
 pub(crate) fn view(service: &Service, row: &AccountRow) -> Result<AccountView, AccountFailure> {
     let protect = service.protect();
     let id = row.id.0;
-    let text = |column, protected: &[u8]| protect.open_text(column, id, protected).map(|t| t.to_string());
+    let text = |column, protected: &[u8]| {
+        protect
+            .open_text(column, id, protected)
+            .map(|t| t.to_string())
+    };
     let optional = |column, protected: Option<&[u8]>| {
         protect
             .open_optional(column, id, protected)
@@ -172,8 +176,12 @@ pub async fn verify_email(
             }
             rows::verify_email(tx, account, now)?;
             tokens::delete(tx, account, VERIFY)?;
-            let entry =
-                NewEntry::new(TrailAction::AccountVerify, now, TrailActor::Account(account)).from(from);
+            let entry = NewEntry::new(
+                TrailAction::AccountVerify,
+                now,
+                TrailActor::Account(account),
+            )
+            .from(from);
             trail::append(tx, entry, &mut rng)?;
             Ok(())
         })
@@ -187,7 +195,12 @@ pub async fn verify_email(
 pub async fn resend_verification(service: &Service, caller: &Caller) -> Result<(), AccountFailure> {
     let now = service.now();
     let account = caller.account()?.id;
-    policy::permit(&caller.who, Action::ResendVerification, &Target::Account(account), now)?;
+    policy::permit(
+        &caller.who,
+        Action::ResendVerification,
+        &Target::Account(account),
+        now,
+    )?;
     limits::spend(service, Limit::VerifyMail, &account.to_string()).await?;
     let (this, mut rng) = (service.clone(), service.rng());
     service
@@ -227,7 +240,9 @@ pub async fn find_keys(
     )?;
     let stored = service
         .store()
-        .read("account.keys", move |reader| rows::list_statements(reader, account))
+        .read("account.keys", move |reader| {
+            rows::list_statements(reader, account)
+        })
         .await
         .map_err(|error: StoreError| AccountFailure::from(error))?;
     if stored.is_empty() {

@@ -46,7 +46,12 @@ pub async fn list_providers(
     after: Option<Place>,
     limit: u32,
 ) -> Result<AccountPage, AccountFailure> {
-    policy::permit(&caller.who, Action::ListAdminProviders, &Target::Deployment, service.now())?;
+    policy::permit(
+        &caller.who,
+        Action::ListAdminProviders,
+        &Target::Deployment,
+        service.now(),
+    )?;
     let this = service.clone();
     service
         .store()
@@ -68,7 +73,12 @@ pub async fn list_accounts(
     before: Option<Place>,
     limit: u32,
 ) -> Result<AccountPage, AccountFailure> {
-    policy::permit(&caller.who, Action::ListAdminAccounts, &Target::Deployment, service.now())?;
+    policy::permit(
+        &caller.who,
+        Action::ListAdminAccounts,
+        &Target::Deployment,
+        service.now(),
+    )?;
     let this = service.clone();
     service
         .store()
@@ -87,7 +97,10 @@ fn page(
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > wanted;
     found.truncate(wanted);
-    let next = found.last().filter(|_| more).map(|row| (row.created_at, row.id));
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|row| (row.created_at, row.id));
     let items = found
         .iter()
         .map(|row| view(service, row))
@@ -107,7 +120,12 @@ pub async fn verify_provider(
     reason: Option<String>,
 ) -> Result<AccountView, AccountFailure> {
     let now = service.now();
-    let permit = policy::permit(&caller.who, Action::VerifyProvider, &Target::Account(provider), now)?;
+    let permit = policy::permit(
+        &caller.who,
+        Action::VerifyProvider,
+        &Target::Account(provider),
+        now,
+    )?;
     let reason = text::optional_line(reason.as_deref(), MAX_REASON)
         .map_err(|error| Failure::field("reason", &error.to_string()))?;
     let (this, mut rng, from) = (service.clone(), service.rng(), caller.origin.address);
@@ -115,12 +133,21 @@ pub async fn verify_provider(
         .store()
         .write("provider.verify", move |tx| {
             let reason_p = reason.map(|text| {
-                this.protect()
-                    .seal(columns::VERIFICATION_REASON, provider.0, text.as_bytes(), &mut rng)
+                this.protect().seal(
+                    columns::VERIFICATION_REASON,
+                    provider.0,
+                    text.as_bytes(),
+                    &mut rng,
+                )
             });
             let outcome = decision.outcome();
-            let there =
-                rows::update_verification(tx, provider, outcome.as_str(), reason_p.as_deref(), now)?;
+            let there = rows::update_verification(
+                tx,
+                provider,
+                outcome.as_str(),
+                reason_p.as_deref(),
+                now,
+            )?;
             if !there {
                 return Err(Refusal::Unknown(Noun::Account).into());
             }
@@ -149,7 +176,12 @@ pub async fn disable_account(
     disabled: bool,
 ) -> Result<AccountView, AccountFailure> {
     let now = service.now();
-    let permit = policy::permit(&caller.who, Action::DisableAccount, &Target::Account(account), now)?;
+    let permit = policy::permit(
+        &caller.who,
+        Action::DisableAccount,
+        &Target::Account(account),
+        now,
+    )?;
     let (this, mut rng, from) = (service.clone(), service.rng(), caller.origin.address);
     service
         .store()
@@ -167,7 +199,10 @@ pub async fn disable_account(
             }
             let entry = NewEntry::under(TrailAction::AccountDisable, now, &permit)
                 .detail("account", Detail::Id(account.0))
-                .detail("decision", Detail::Word(if disabled { "disable" } else { "enable" }))
+                .detail(
+                    "decision",
+                    Detail::Word(if disabled { "disable" } else { "enable" }),
+                )
                 .from(from);
             trail::append(tx, entry, &mut rng)?;
             let row = rows::lookup(tx, account)?.ok_or(AccountError::Unknown)?;

@@ -160,9 +160,7 @@ pub async fn own_patient(service: &Service, caller: &Caller) -> Result<PatientId
     let account: AccountId = caller.account()?.id;
     let managed = service
         .store()
-        .read("patient.own", move |db| {
-            patients::list_managed(db, account)
-        })
+        .read("patient.own", move |db| patients::list_managed(db, account))
         .await
         .map_err(Failure::Store)?;
     managed

@@ -20,9 +20,7 @@ use crate::{Caller, Failure, Service, columns};
 mod disclosures;
 
 pub use chartkey_store::trail::Log;
-pub use disclosures::{
-    Disclosure, DisclosurePage, DisclosureQuery, Recipient, list_disclosures,
-};
+pub use disclosures::{Disclosure, DisclosurePage, DisclosureQuery, Recipient, list_disclosures};
 
 /// What any use case about the trail fails with.
 pub type AuditFailure = Failure<TrailError>;
@@ -135,7 +133,9 @@ fn page(
     let mut names: Vec<(AccountId, Option<String>)> = Vec::new();
     let mut items = Vec::with_capacity(found.len());
     for row in found {
-        let actor = Columns::read(&row.entry).ok().and_then(|columns| columns.actor);
+        let actor = Columns::read(&row.entry)
+            .ok()
+            .and_then(|columns| columns.actor);
         let actor_name = match actor {
             Some(id) => name_of(service, reader, AccountId(id), &mut names)?,
             None => None,
@@ -213,7 +213,12 @@ pub async fn prove(
                 managers,
                 actor: columns.actor.map(AccountId),
             };
-            policy::permit(&asking.who, Action::FindAuditProof, &Target::Entry(&facts), now)?;
+            policy::permit(
+                &asking.who,
+                Action::FindAuditProof,
+                &Target::Entry(&facts),
+                now,
+            )?;
             Ok::<_, AuditFailure>(row)
         })
         .await?;

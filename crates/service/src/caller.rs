@@ -110,7 +110,9 @@ fn note_use(service: &Service, session: SessionId, now: Timestamp) {
     let store = service.store().clone();
     tokio::spawn(async move {
         let noted: Result<(), StoreError> = store
-            .write("session.touch", move |tx: &mut Tx| sessions::touch(tx, session, now))
+            .write("session.touch", move |tx: &mut Tx| {
+                sessions::touch(tx, session, now)
+            })
             .await;
         if let Err(error) = noted {
             tracing::debug!(?error, "the use of a session was not noted");

@@ -259,10 +259,7 @@ fn take_place(service: &Service, account: AccountId) -> Result<Place, SessionFai
 /// Wakes listeners of this node when there are new rows, until nobody listens.
 async fn look(service: Service) {
     loop {
-        let last = service
-            .store()
-            .read("event.look", rows::last)
-            .await;
+        let last = service.store().read("event.look", rows::last).await;
         match last {
             Ok(last) => {
                 service.0.hub.seen.send_if_modified(|seen| {

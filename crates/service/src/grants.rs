@@ -8,10 +8,10 @@ use chartkey_domain::grants::{EndReason, GrantStatus, NewTerms, Purpose};
 use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId, RequestId};
 use chartkey_domain::policy::{self, Action, Permit, Refusal, Target};
 use chartkey_domain::trail::{NewEntry, TrailAction};
+use chartkey_store::accounts::AccountRow;
 use chartkey_store::grants::{self, GrantRow, GrantSeals};
 use chartkey_store::patients::{self, PatientRow};
 use chartkey_store::{Reader, StoreError, Tx, accounts, batches, records};
-use chartkey_store::accounts::AccountRow;
 use chartkey_vault::bytes::Bytes32;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{GrantChange, SealedGrant, WriteOutcome};
@@ -213,7 +213,10 @@ pub(crate) fn take_grant(
     let key = terms.grant_key.as_bytes();
     match grants::insert(tx, &grant, key, &seals, &holds, &records) {
         Err(StoreError::Unique { .. }) => {
-            return Err(Failure::field("grant", "this id, or a record in it, is there twice"));
+            return Err(Failure::field(
+                "grant",
+                "this id, or a record in it, is there twice",
+            ));
         }
         other => other?,
     }
@@ -285,7 +288,10 @@ fn check_holder(
 fn fingerprint(account: &AccountRow) -> Option<Bytes32> {
     let kem = KemPublic::from_bytes(account.kem_public.as_deref()?).ok()?;
     let sign = <[u8; 32]>::try_from(account.sign_public.as_deref()?).ok()?;
-    Some(account_fingerprint(&kem, &VerifyKey::from_bytes(&sign).ok()?))
+    Some(account_fingerprint(
+        &kem,
+        &VerifyKey::from_bytes(&sign).ok()?,
+    ))
 }
 
 /// What is covered must be fresh and adopted, and what is held current.

@@ -54,7 +54,8 @@ impl Once {
         let body: [u8; 32] = Sha256::digest(body).into();
         Self {
             key_hash: service.protect().lookup_hash("idempotency", &scoped),
-            fingerprint: *derive(&Secret::from_bytes(digest), "idempotency/body", &[&body]).as_bytes(),
+            fingerprint: *derive(&Secret::from_bytes(digest), "idempotency/body", &[&body])
+                .as_bytes(),
             operation,
             account,
         }
@@ -75,7 +76,9 @@ impl Once {
         let now = service.now();
         let kept = service
             .store()
-            .write("idempotency.keep", move |tx: &mut Tx| self.keep(tx, status, ids, now))
+            .write("idempotency.keep", move |tx: &mut Tx| {
+                self.keep(tx, status, ids, now)
+            })
             .await;
         match kept {
             Ok(()) | Err(StoreError::Unique { .. }) => Ok(()),
@@ -88,7 +91,13 @@ impl Once {
     /// # Errors
     /// The database's: [`StoreError::Unique`] when the same request was
     /// answered meanwhile, which undoes this one.
-    pub fn keep(self, tx: &mut Tx, status: u16, ids: Vec<Id>, now: Timestamp) -> Result<(), StoreError> {
+    pub fn keep(
+        self,
+        tx: &mut Tx,
+        status: u16,
+        ids: Vec<Id>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let ids: Vec<String> = ids.iter().map(Id::to_string).collect();
         rows::insert_answer(
             tx,
@@ -118,7 +127,9 @@ impl Replay {
         let key_hash = once.key_hash;
         let row = service
             .store()
-            .read("idempotency.find", move |reader| rows::lookup_answer(reader, key_hash))
+            .read("idempotency.find", move |reader| {
+                rows::lookup_answer(reader, key_hash)
+            })
             .await
             .map_err(|error: StoreError| Failure::Store(error))?;
         let Some(row) = row else { return Ok(None) };

@@ -87,24 +87,20 @@ async fn settle(service: &Service, job: &JobRow, outcome: Outcome) -> Result<(),
     }
     service
         .store()
-        .write("job.settle", move |tx: &mut Tx| {
-            match outcome {
-                Outcome::Done => rows::finish(tx, id, node, now).map(drop),
-                Outcome::Retry(code) => {
-                    let at = now + rows::backoff_ms(attempts, chance);
-                    rows::retry(tx, id, node, code, at, now).map(drop)
-                }
-                Outcome::Later(code, secs) => {
-                    let secs = i64::try_from(secs.min(86_400)).unwrap_or(86_400);
-                    rows::retry(tx, id, node, code, now + secs * 1_000, now).map(drop)
-                }
-                Outcome::Dead(code) => {
-                    rows::park(tx, id, node, JobState::Dead, code, now).map(drop)
-                }
-                Outcome::NeedsSender => {
-                    let code = "share.needs_sender";
-                    rows::park(tx, id, node, JobState::NeedsSender, code, now).map(drop)
-                }
+        .write("job.settle", move |tx: &mut Tx| match outcome {
+            Outcome::Done => rows::finish(tx, id, node, now).map(drop),
+            Outcome::Retry(code) => {
+                let at = now + rows::backoff_ms(attempts, chance);
+                rows::retry(tx, id, node, code, at, now).map(drop)
+            }
+            Outcome::Later(code, secs) => {
+                let secs = i64::try_from(secs.min(86_400)).unwrap_or(86_400);
+                rows::retry(tx, id, node, code, now + secs * 1_000, now).map(drop)
+            }
+            Outcome::Dead(code) => rows::park(tx, id, node, JobState::Dead, code, now).map(drop),
+            Outcome::NeedsSender => {
+                let code = "share.needs_sender";
+                rows::park(tx, id, node, JobState::NeedsSender, code, now).map(drop)
             }
         })
         .await

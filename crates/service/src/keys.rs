@@ -44,7 +44,10 @@ pub(crate) async fn load_or_make(
     let mut fresh = Vec::new();
     for name in [TOKEN, CHECKPOINT] {
         let secret = Secret::random(chance);
-        fresh.push((name, protect.seal(columns::SETTING, place(name), secret.as_bytes(), chance)));
+        fresh.push((
+            name,
+            protect.seal(columns::SETTING, place(name), secret.as_bytes(), chance),
+        ));
     }
     let host = configured
         .app_url

@@ -67,7 +67,9 @@ pub fn queue_named(
     let json = Zeroizing::new(
         serde_json::to_vec(&payload).map_err(|_| StoreError::Refused("a mail that is no JSON"))?,
     );
-    let protected = service.protect().seal(columns::JOB_PAYLOAD, id.0, &json, rng);
+    let protected = service
+        .protect()
+        .seal(columns::JOB_PAYLOAD, id.0, &json, rng);
     jobs::insert(
         tx,
         &NewJob {
@@ -88,7 +90,10 @@ pub fn queue_named(
 /// Sends the mail of one job.
 pub(crate) async fn send(service: &Service, job: &JobRow) -> Outcome {
     let id = Id::from_bytes(job.id);
-    let Ok(json) = service.protect().open(columns::JOB_PAYLOAD, id, &job.payload_p) else {
+    let Ok(json) = service
+        .protect()
+        .open(columns::JOB_PAYLOAD, id, &job.payload_p)
+    else {
         return Outcome::Dead("job.unreadable");
     };
     let Ok(payload) = serde_json::from_slice::<Payload>(json.as_bytes()) else {

@@ -519,13 +519,7 @@ pub async fn list_unadopted_batches(
     service
         .store()
         .read("record.adopt", move |db| {
-            permit::<RecordError>(
-                db,
-                &asking,
-                Action::ListUnadoptedBatches,
-                patient,
-                now,
-            )?;
+            permit::<RecordError>(db, &asking, Action::ListUnadoptedBatches, patient, now)?;
             let rows = batches::list_unadopted(db, patient, ADOPTION_PAGE + 1)?;
             let page = usize::try_from(ADOPTION_PAGE).unwrap_or(usize::MAX);
             let more = rows.len() > page;
@@ -714,11 +708,7 @@ pub(crate) fn take_generation(
 
 /// Managers are accounts that hold keys, each named once; and nobody but the
 /// owner leaves the owner out.
-fn check_managers(
-    db: &mut Reader,
-    row: &PatientRow,
-    terms: &GenerationTerms,
-) -> Result<(), Moved> {
+fn check_managers(db: &mut Reader, row: &PatientRow, terms: &GenerationTerms) -> Result<(), Moved> {
     if terms.managers.is_empty() {
         return Err(VaultError::Input("a record needs somebody who manages it").into());
     }

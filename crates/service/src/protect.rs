@@ -85,7 +85,12 @@ impl Protect {
     }
 
     /// Opens what was protected for this place.
-    pub fn open(&self, column: Column, row: Id, protected: &[u8]) -> Result<SecretBytes, OpenError> {
+    pub fn open(
+        &self,
+        column: Column,
+        row: Id,
+        protected: &[u8],
+    ) -> Result<SecretBytes, OpenError> {
         wrap::unwrap(&self.column_key(column), &place(column, row), protected)
     }
 
@@ -151,7 +156,11 @@ impl Protect {
     /// The key of an assisted session's seed: needs the token and this key.
     pub fn session_key(&self, purpose: &'static str, session: Id, token: &Secret) -> Secret {
         let ours = derive(&self.root, "server/session", &[session.as_bytes()]);
-        let theirs = derive(token, "session/seed", &[purpose.as_bytes(), session.as_bytes()]);
+        let theirs = derive(
+            token,
+            "session/seed",
+            &[purpose.as_bytes(), session.as_bytes()],
+        );
         derive(&theirs, "session/both", &[ours.as_bytes()])
     }
 }
@@ -178,7 +187,10 @@ mod tests {
         let row = Id::from_bytes([1; 16]);
         let sealed = protect.seal(columns::ACCOUNT_NAME, row, b"Ada", &mut rng);
         let open = |protect: &Protect, column, row| protect.open_text(column, row, &sealed);
-        assert_eq!(open(&protect, columns::ACCOUNT_NAME, row).unwrap().as_str(), "Ada");
+        assert_eq!(
+            open(&protect, columns::ACCOUNT_NAME, row).unwrap().as_str(),
+            "Ada"
+        );
         assert!(open(&protect, columns::ACCOUNT_EMAIL, row).is_err());
         assert!(open(&protect, columns::ACCOUNT_NAME, Id::from_bytes([2; 16])).is_err());
         let other = Protect::new("b7d1f09c3a5e48d2967fe1c04ab8356e");
@@ -191,7 +203,10 @@ mod tests {
         let (a, b) = (email("Ada@Example.org"), email(" ada@example.ORG "));
         assert_eq!(protect.email_hash(&a), protect.email_hash(&b));
         assert_eq!(protect.prelogin_salt(&a), protect.prelogin_salt(&b));
-        assert_ne!(protect.email_hash(&a), protect.email_hash(&email("eve@example.org")));
+        assert_ne!(
+            protect.email_hash(&a),
+            protect.email_hash(&email("eve@example.org"))
+        );
     }
 
     #[test]

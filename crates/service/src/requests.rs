@@ -151,7 +151,13 @@ pub async fn create_request(
             trail::append_by(tx, entry, &asking, &mut rng)?;
             let content = Content::RequestCreated;
             shares::queue_to_managers(tx, &this, new.patient, &content, now, &mut rng)?;
-            events::tell_managers(tx, new.patient, TrailAction::RequestCreate.as_str(), id.0, now)?;
+            events::tell_managers(
+                tx,
+                new.patient,
+                TrailAction::RequestCreate.as_str(),
+                id.0,
+                now,
+            )?;
             if let Some(once) = once {
                 once.keep(tx, 201, vec![id.0], now)?;
             }
@@ -323,7 +329,13 @@ pub(crate) fn take_answer(
     trail::append_by(tx, entry, caller, rng)?;
     let mut accounts = patients::list_managers(tx, row.patient)?;
     accounts.push(row.asker);
-    events::tell(tx, accounts, TrailAction::RequestAnswer.as_str(), row.id.0, now)?;
+    events::tell(
+        tx,
+        accounts,
+        TrailAction::RequestAnswer.as_str(),
+        row.id.0,
+        now,
+    )?;
     Ok(())
 }
 

@@ -25,7 +25,10 @@ pub fn new_token(
     let mut bytes = Zeroizing::new([0; 32]);
     rng.fill_bytes(bytes.as_mut_slice());
     let hash = service.protect().lookup_hash(purpose, bytes.as_slice());
-    (Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())), hash)
+    (
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice())),
+        hash,
+    )
 }
 
 /// The hash of a token as it came back; nothing for what was never a token.
@@ -44,7 +47,9 @@ pub fn to_row(statement: &SignedStatement, seq: u64, kind: &str) -> StatementRow
         kind: kind.to_owned(),
         body: statement.body.clone(),
         signature: statement.signature.as_bytes().to_vec(),
-        cosignature: statement.cosignature.map(|signature| signature.as_bytes().to_vec()),
+        cosignature: statement
+            .cosignature
+            .map(|signature| signature.as_bytes().to_vec()),
         hash: *statement.hash().as_bytes(),
     }
 }

@@ -102,7 +102,9 @@ pub async fn unlock(service: &Service, caller: &Caller) -> Result<AccountSecrets
     let now = service.now();
     let row = service
         .store()
-        .read("session.unlock", move |reader| rows::lookup(reader, session))
+        .read("session.unlock", move |reader| {
+            rows::lookup(reader, session)
+        })
         .await
         .map_err(|error: StoreError| SessionFailure::from(error))?
         .filter(|row| row.ended_at.is_none() && row.expires_at > now)
@@ -120,7 +122,12 @@ pub async fn unlock(service: &Service, caller: &Caller) -> Result<AccountSecrets
 }
 
 fn seed_place(purpose: &str, session: SessionId, account: AccountId) -> Vec<u8> {
-    encode::lp(&[b"session", purpose.as_bytes(), session.as_bytes(), account.as_bytes()])
+    encode::lp(&[
+        b"session",
+        purpose.as_bytes(),
+        session.as_bytes(),
+        account.as_bytes(),
+    ])
 }
 
 fn wrap_seed(
@@ -154,10 +161,17 @@ fn unwrap_seed(
 /// The policy's.
 pub async fn list(service: &Service, caller: &Caller) -> Result<Vec<SessionView>, SessionFailure> {
     let (now, account) = (service.now(), caller.account()?.id);
-    policy::permit(&caller.who, Action::ListSessions, &Target::Account(account), now)?;
+    policy::permit(
+        &caller.who,
+        Action::ListSessions,
+        &Target::Account(account),
+        now,
+    )?;
     let found = service
         .store()
-        .read("session.list", move |reader| rows::list(reader, account, now))
+        .read("session.list", move |reader| {
+            rows::list(reader, account, now)
+        })
         .await
         .map_err(|error: StoreError| SessionFailure::from(error))?;
     found
@@ -172,7 +186,12 @@ pub async fn list(service: &Service, caller: &Caller) -> Result<Vec<SessionView>
 /// The policy's.
 pub async fn find(service: &Service, caller: &Caller) -> Result<SessionView, SessionFailure> {
     let (now, account) = (service.now(), caller.account()?.id);
-    policy::permit(&caller.who, Action::FindSession, &Target::Account(account), now)?;
+    policy::permit(
+        &caller.who,
+        Action::FindSession,
+        &Target::Account(account),
+        now,
+    )?;
     let id = caller.session_id().ok_or(SessionError::Missing)?;
     let row = service
         .store()
@@ -224,7 +243,8 @@ pub async fn end(service: &Service, caller: &Caller, id: SessionId) -> Result<()
                 id,
                 account: row.account,
             };
-            let permit = policy::permit(&who, Action::DeleteSession, &Target::Session(&facts), now)?;
+            let permit =
+                policy::permit(&who, Action::DeleteSession, &Target::Session(&facts), now)?;
             rows::end(tx, id, now)?;
             let entry = NewEntry::under(TrailAction::SessionEnd, now, &permit)
                 .session(id)

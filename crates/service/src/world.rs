@@ -335,14 +335,19 @@ impl Drop for World {
                 .build()
                 .expect("a runtime starts");
             runtime.block_on(async {
-                audit::verify_all(&service).await.expect("both logs are whole");
+                audit::verify_all(&service)
+                    .await
+                    .expect("both logs are whole");
                 let undone: Result<Vec<_>, StoreError> =
                     service.store().read("world.jobs", job_rows::count).await;
                 let undone: Vec<_> = undone
                     .expect("jobs are counted")
                     .into_iter()
                     .filter(|(state, _)| {
-                        matches!(state, job_rows::JobState::Ready | job_rows::JobState::Running)
+                        matches!(
+                            state,
+                            job_rows::JobState::Ready | job_rows::JobState::Running
+                        )
                     })
                     .collect();
                 assert!(undone.is_empty(), "jobs were left undone: {undone:?}");

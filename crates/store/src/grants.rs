@@ -308,7 +308,12 @@ pub fn list_cover_wraps(
     db.query(
         "SELECT id, cover_wrap FROM grants WHERE patient_id = ?1",
         params![patient],
-        |row| Ok((row.get(0)?, row.get::<Option<Vec<u8>>>(1)?.unwrap_or_default())),
+        |row| {
+            Ok((
+                row.get(0)?,
+                row.get::<Option<Vec<u8>>>(1)?.unwrap_or_default(),
+            ))
+        },
     )
 }
 

@@ -55,6 +55,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/analytics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Totals of the whole installation, with nothing medical in them. */
+        get: operations["find_totals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The checkpoints that were signed, newest first. */
+        get: operations["list_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the installation is: work, mail, sizes, the log. Nobody's data. */
+        get: operations["find_system_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/jobs/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Has work of one kind that was given up tried again, now. */
+        post: operations["retry_jobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/providers": {
         parameters: {
             query?: never;
@@ -83,6 +151,23 @@ export interface paths {
         put?: never;
         /** Decides about a provider, and tells them by mail. */
         post: operations["verify_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/analytics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How sharing of one's records went; for a provider, what they were given. */
+        get: operations["find_analytics"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -132,6 +217,26 @@ export interface paths {
         };
         /** Proves that nothing was rewritten between two sizes of the log. */
         get: operations["find_consistency"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/disclosures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Accounting of disclosures: who outside was given what of the record, newest
+         *     first, six years back. What its managers did is not in it.
+         */
+        get: operations["list_disclosures"];
         put?: never;
         post?: never;
         delete?: never;
@@ -371,6 +476,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listens. `event` is `records`, `grants`, `requests`, `shares`, `session`,
+         *     or `reset`: more may have happened than is still known, so look at
+         *     everything again. A comment comes every 20 seconds; the stream ends with
+         *     the session.
+         */
+        get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/keys/{principal}": {
         parameters: {
             query?: never;
@@ -417,7 +544,12 @@ export interface paths {
         /** Changes one's own profile. */
         put: operations["update_profile"];
         post?: never;
-        delete?: never;
+        /**
+         * Ends the account and destroys the records that it alone manages, for good:
+         *     grants, links, files and sessions with them. Needs a sign-in of the last
+         *     five minutes. The trail keeps ids only; the e-mail address is free again.
+         */
+        delete: operations["delete_account"];
         options?: never;
         head?: never;
         patch?: never;
@@ -565,6 +697,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/records/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Takes everything along that the caller may: as a FHIR Bundle, or as a
+         *     document. Assisted clients only; sealed clients make their own. Logged
+         *     before the first byte leaves.
+         */
+        get: operations["export_records"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/records/known": {
         parameters: {
             query?: never;
@@ -595,7 +748,7 @@ export interface paths {
         /** Makes a link, or one for each of several recipients. */
         post: operations["create_share"];
         /** Revokes a link now. */
-        delete: operations["revoke_share_by_query"];
+        delete: operations["end_share"];
         options?: never;
         head?: never;
         patch?: never;
@@ -951,7 +1104,7 @@ export interface paths {
             cookie?: never;
         };
         /** A file that a manifest named: once, within the hour. */
-        get: operations["find_shl_file"];
+        get: operations["open_shl_ticket"];
         put?: never;
         post?: never;
         delete?: never;
@@ -968,10 +1121,10 @@ export interface paths {
             cookie?: never;
         };
         /** The single file of a link with the flag `U`. Counted as one access. */
-        get: operations["find_single_file"];
+        get: operations["open_shl_file"];
         put?: never;
         /** The manifest of a SMART Health Link. Counted as one access. */
-        post: operations["find_manifest"];
+        post: operations["open_shl_manifest"];
         delete?: never;
         options?: never;
         head?: never;
@@ -982,6 +1135,15 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description How many accounts of a kind are in a state. */
+        AccountCountView: {
+            /** Format: int64 */
+            count: number;
+            /** @description `patient`, `provider` or `admin`. */
+            kind: string;
+            /** @description `pending`, `active`, `disabled` or `invited`. */
+            status: string;
+        };
         /** @description An account. */
         AccountJson: {
             /** Format: date-time */
@@ -1029,6 +1191,11 @@ export interface components {
             /** @description The batch key, wrapped under it. */
             wrapped: components["schemas"]["Bytes"];
         };
+        /** @description Mine. */
+        AnalyticsView: components["schemas"]["SeriesView"] & {
+            /** @description Of the links and grants made in that time, by what they cover. */
+            by_type: components["schemas"]["TypeCountView"][];
+        };
         /** @description An answer, perhaps with less than was asked. */
         AnswerRequest: {
             /** @description Whether what is read may be taken along. */
@@ -1069,6 +1236,11 @@ export interface components {
             id: components["schemas"]["Id"];
             wrapped?: components["schemas"]["Bytes"] | null;
         };
+        /** @description What happened in one bucket. */
+        BucketView: components["schemas"]["CountsView"] & {
+            /** @description Its first day, `YYYY-MM-DD`. */
+            start: string;
+        };
         /**
          * Format: byte
          * @description Bytes of any length, base64 (RFC 4648 §4, padded) in JSON: ciphertext or
@@ -1080,6 +1252,15 @@ export interface components {
          * @description Exactly 32 bytes, base64 in JSON: hashes, tags, commitments, salts.
          */
         Bytes32: string;
+        /** @description A signed checkpoint. */
+        CheckpointJson: {
+            /** @description The signed note (C2SP tlog-checkpoint). */
+            checkpoint: string;
+            /** Format: date-time */
+            signed_at: string;
+            /** Format: int64 */
+            tree_size: number;
+        };
         /** @description How much of a sealed body is there. */
         ChunkView: {
             /** @description Whether it can be named by a record. */
@@ -1108,6 +1289,39 @@ export interface components {
             /** Format: int64 */
             to: number;
         };
+        /** @description What happened. */
+        CountsView: {
+            /**
+             * Format: int64
+             * @description Reads under a link or a grant.
+             */
+            accesses: number;
+            /**
+             * Format: int64
+             * @description Downloads under a link or a grant.
+             */
+            downloads: number;
+            /**
+             * Format: int64
+             * @description Links and grants whose time came, or that were used up.
+             */
+            expirations: number;
+            /**
+             * Format: int64
+             * @description Grants to accounts made.
+             */
+            grants_created: number;
+            /**
+             * Format: int64
+             * @description Links and grants that were ended before their time.
+             */
+            revocations: number;
+            /**
+             * Format: int64
+             * @description Links made.
+             */
+            shares_created: number;
+        };
         /** @description A grant's cover, wrapped for managers of a generation. */
         CoverWrap: {
             /** @description Which grant. */
@@ -1124,6 +1338,46 @@ export interface components {
         DisableRequest: {
             /** @description `true` ends sign-in and every session; `false` allows it again. */
             disabled: boolean;
+        };
+        /** @description One disclosure. */
+        DisclosureView: {
+            /**
+             * @description `record.read`, `record.list`, `record.download`, `record.export`,
+             *     `share.read` or `share.download`.
+             */
+            action: string;
+            /**
+             * Format: int64
+             * @description How many records.
+             */
+            count: number;
+            /** Format: date-time */
+            date: string;
+            /** @description Under which grant or link. */
+            grant_id?: string | null;
+            /**
+             * Format: int64
+             * @description Its entry in the trail: the id to ask a proof for.
+             */
+            id: number;
+            /** @description Coded purpose of use. */
+            purpose?: string | null;
+            recipient: components["schemas"]["RecipientView"];
+            /** @description Which record, where it was one. */
+            record_id?: string | null;
+            record_types: string[];
+        };
+        /** @description Disclosures, and of what they are all. */
+        DisclosuresView: {
+            /**
+             * Format: date-time
+             * @description From when on they are complete.
+             */
+            from: string;
+            items: components["schemas"]["DisclosureView"][];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+            patient_id: string;
         };
         /** @description How often something was downloaded. */
         DownloadedView: {
@@ -1161,6 +1415,22 @@ export interface components {
             previous: components["schemas"]["Epoch"];
             /** @description The wrapped key. */
             wrapped: components["schemas"]["Bytes"];
+        };
+        /** @description The data of an event. */
+        EventView: {
+            /**
+             * Format: int64
+             * @description Its place among all events: what `Last-Event-ID` repeats.
+             */
+            id: number;
+            /** @description What happened, as the trail's dotted word. */
+            kind: string;
+            /**
+             * Format: uuid
+             * @description What changed: a record, grant, request, link or session; a patient
+             *     where it is several of theirs.
+             */
+            subject?: string | null;
         };
         /** @description One thing that is wrong with one field. */
         FieldError: {
@@ -1294,6 +1564,20 @@ export interface components {
              * @description Records with a new version.
              */
             updated: number;
+        };
+        /** @description Work in trouble. */
+        JobView: {
+            /** Format: int32 */
+            attempts: number;
+            id: string;
+            /** @description Which work, as a dotted word. */
+            kind: string;
+            /** @description The code of its last failure. */
+            last_error?: string | null;
+            /** @description `dead` or `needs_sender`. */
+            state: string;
+            /** Format: date-time */
+            updated_at: string;
         };
         /** @description A record as JSON: text as `content`, or a FHIR R4 `resource`. */
         JsonUpload: {
@@ -1561,6 +1845,20 @@ export interface components {
                  */
                 id: number;
             })[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_CheckpointJson: {
+            /** @description The items. */
+            items: {
+                /** @description The signed note (C2SP tlog-checkpoint). */
+                checkpoint: string;
+                /** Format: date-time */
+                signed_at: string;
+                /** Format: int64 */
+                tree_size: number;
+            }[];
             /** @description Where the next page begins; null on the last. */
             next?: string | null;
         };
@@ -1969,9 +2267,15 @@ export interface components {
          * @enum {string}
          */
         RecipientKind: "inbox" | "grant" | "account";
-        /** @description Somebody who gets a link. */
+        /** @description To whom something was disclosed. */
         RecipientView: {
-            email: string;
+            id: string;
+            /** @description `account` or `link`. */
+            kind: string;
+            /**
+             * @description Their name as it is known: the account's, or the one that the link was
+             *     addressed to. Null where neither is there any more.
+             */
             name?: string | null;
         };
         /** @description A link as its owner sees it. */
@@ -2196,6 +2500,19 @@ export interface components {
             /** @description `pending`, `approved`, `denied`, `expired`. */
             status: string;
             write_types: string[];
+        };
+        /** @description How much work is due again. */
+        RetriedView: {
+            /** Format: int64 */
+            retried: number;
+        };
+        /** @description Which work. */
+        RetryRequest: {
+            /**
+             * @description `mail.send`.
+             * @example mail.send
+             */
+            kind: string;
         };
         /** @description `POST /api/patients/{id}/adopt`: batches wrapped by a manager. */
         SealedAdoption: {
@@ -2457,6 +2774,19 @@ export interface components {
         SendEmailView: boolean | string;
         /** @description Kinds of sensitivity: every one, none, or some. */
         Sensitive: boolean | string[];
+        /** @description Counts over time. */
+        SeriesView: {
+            /** @description Every bucket, those without anything as well, oldest first. */
+            buckets: components["schemas"]["BucketView"][];
+            /** Format: date-time */
+            from: string;
+            /** @description `day`, `week` or `month`. */
+            interval: string;
+            /** Format: date-time */
+            to: string;
+            /** @description All of them together. */
+            totals: components["schemas"]["CountsView"];
+        };
         /** @description The server's word that a grant ended; it can only add staleness. */
         ServerEnd: {
             /**
@@ -2648,6 +2978,13 @@ export interface components {
              */
             signature: string;
         };
+        /** @description A checkpoint's size and time. */
+        SignedView: {
+            /** Format: date-time */
+            signed_at: string;
+            /** Format: int64 */
+            tree_size: number;
+        };
         /** @description What there is in a patient's record. */
         SummaryView: {
             /**
@@ -2676,6 +3013,36 @@ export interface components {
             /** @example Bearer */
             token_type: string;
         };
+        /** @description The whole installation. */
+        TotalsView: components["schemas"]["SeriesView"] & {
+            accounts: components["schemas"]["AccountCountView"][];
+            /**
+             * Format: int64
+             * @description Grants to accounts that live.
+             */
+            active_grants: number;
+            /**
+             * Format: int64
+             * @description Links that live.
+             */
+            active_shares: number;
+            /** Format: int64 */
+            patients: number;
+            providers: components["schemas"]["VerificationCountView"][];
+            /** Format: int64 */
+            records: number;
+            /**
+             * Format: int64
+             * @description What is stored of records, sealed.
+             */
+            sealed_bytes: number;
+        };
+        /** @description How many links and grants cover a record type. */
+        TypeCountView: {
+            /** Format: int64 */
+            count: number;
+            record_type: string;
+        };
         /** @description What there is of one type. */
         TypeView: {
             /**
@@ -2695,6 +3062,13 @@ export interface components {
             batches: components["schemas"]["BatchKey"][];
             /** @description Whether more wait behind these. */
             more: boolean;
+        };
+        /** @description How many providers were found to be what. */
+        VerificationCountView: {
+            /** Format: int64 */
+            count: number;
+            /** @description `pending`, `verified`, `rejected` or `suspended`. */
+            verification: string;
         };
         /** @description What to do about a provider. */
         VerificationRequest: {
@@ -2873,6 +3247,135 @@ export interface operations {
             };
         };
     };
+    find_totals: {
+        parameters: {
+            query?: {
+                /** @description Not earlier than this (RFC 3339); 30 days back where nothing is said. */
+                from?: string;
+                /** @description Earlier than this (RFC 3339); now where nothing is said. */
+                to?: string;
+                /**
+                 * @description `day` (where nothing is said), `week` (from Monday) or `month`, in UTC;
+                 *     at most 400 of them.
+                 */
+                interval?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotalsView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_checkpoints: {
+        parameters: {
+            query?: {
+                /** @description `trail` (where nothing is said), or `keys`. */
+                log?: string;
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_CheckpointJson"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_system_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealthView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_jobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetriedView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_admin_providers: {
         parameters: {
             query?: {
@@ -2932,6 +3435,43 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_analytics: {
+        parameters: {
+            query?: {
+                /** @description Not earlier than this (RFC 3339); 30 days back where nothing is said. */
+                from?: string;
+                /** @description Earlier than this (RFC 3339); now where nothing is said. */
+                to?: string;
+                /**
+                 * @description `day` (where nothing is said), `week` (from Monday) or `month`, in UTC;
+                 *     at most 400 of them.
+                 */
+                interval?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnalyticsView"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3029,6 +3569,47 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_disclosures: {
+        parameters: {
+            query?: {
+                /** @description Of this patient; one's own where none is named. */
+                patient_id?: string;
+                /**
+                 * @description Not earlier than this (RFC 3339); six years back at most, and where
+                 *     nothing is said.
+                 */
+                from?: string;
+                /** @description Earlier than this (RFC 3339). */
+                to?: string;
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisclosuresView"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3453,6 +4034,46 @@ export interface operations {
             };
         };
     };
+    list_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Go on after this event; from now on where absent */
+                "Last-Event-ID"?: number | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A stream of events, whose `data` is this */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["EventView"];
+                };
+            };
+            /** @description Listens in too many places */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     find_account_keys: {
         parameters: {
             query?: never;
@@ -3552,6 +4173,33 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `session.stepup`: sign in again first */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3949,6 +4597,57 @@ export interface operations {
             };
         };
     };
+    export_records: {
+        parameters: {
+            query?: {
+                format?: "fhir" | "pdf";
+                /** @description A patient; the caller's own where absent. */
+                patient_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As an attachment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/fhir+json": unknown;
+                    "application/pdf": number[];
+                };
+            };
+            /** @description `client.side`: a sealed client exports by itself */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `export.not_offered` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     find_known_tags: {
         parameters: {
             query?: never;
@@ -4050,7 +4749,7 @@ export interface operations {
             };
         };
     };
-    revoke_share_by_query: {
+    end_share: {
         parameters: {
             query: {
                 /** @description The link. */
@@ -4941,7 +5640,7 @@ export interface operations {
             };
         };
     };
-    find_shl_file: {
+    open_shl_ticket: {
         parameters: {
             query?: never;
             header?: never;
@@ -4972,7 +5671,7 @@ export interface operations {
             };
         };
     };
-    find_single_file: {
+    open_shl_file: {
         parameters: {
             query?: {
                 /** @description Who asks, for the sharing person to see. */
@@ -5014,7 +5713,7 @@ export interface operations {
             };
         };
     };
-    find_manifest: {
+    open_shl_manifest: {
         parameters: {
             query?: never;
             header?: never;

@@ -68,11 +68,13 @@ async fn list_admin_providers(
 ) -> Result<Json<Page<AccountJson>>, Problem> {
     let word = params.verification.as_deref().unwrap_or("pending");
     let verification = Verification::parse(word).ok_or_else(|| {
-        Problem::field("verification", "must be pending, verified, rejected or suspended")
+        Problem::field(
+            "verification",
+            "must be pending, verified, rejected or suspended",
+        )
     })?;
     let (after, limit) = (place(&paging)?, paging.limit()?);
-    let found =
-        service::list_providers(app.service(), &caller, verification, after, limit).await?;
+    let found = service::list_providers(app.service(), &caller, verification, after, limit).await?;
     Ok(page(found))
 }
 
@@ -116,7 +118,9 @@ async fn list_admin_accounts(
     Query(paging): Query<PageQuery>,
 ) -> Result<Json<Page<AccountJson>>, Problem> {
     let (before, limit) = (place(&paging)?, paging.limit()?);
-    Ok(page(service::list_accounts(app.service(), &caller, before, limit).await?))
+    Ok(page(
+        service::list_accounts(app.service(), &caller, before, limit).await?,
+    ))
 }
 
 /// Off or on.

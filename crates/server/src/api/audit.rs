@@ -81,7 +81,12 @@ pub struct ActorView {
 fn view(item: AuditEntry) -> AuditView {
     let mut entry: serde_json::Map<_, _> = serde_json::from_str(&item.entry).unwrap_or_default();
     let actor = entry.remove("actor").unwrap_or_default();
-    let text = |name: &str| actor.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let text = |name: &str| {
+        actor
+            .get(name)
+            .and_then(|value| value.as_str())
+            .map(str::to_owned)
+    };
     AuditView {
         id: item.leaf_index,
         actor: ActorView {
@@ -161,7 +166,11 @@ async fn find_audit_proof(
         salt: STANDARD.encode(proof.salt),
         leaf_index: proof.leaf_index,
         tree_size: proof.tree_size,
-        hashes: proof.hashes.iter().map(|hash| STANDARD.encode(hash)).collect(),
+        hashes: proof
+            .hashes
+            .iter()
+            .map(|hash| STANDARD.encode(hash))
+            .collect(),
         checkpoint: proof.checkpoint,
     }))
 }

@@ -55,7 +55,11 @@ fn page(html: &'static str) -> Response {
 }
 
 fn script(text: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+        text,
+    )
+        .into_response()
 }
 
 async fn style() -> Response {

@@ -52,7 +52,10 @@ async fn about<T: DeserializeOwned>(
     if named(&message) == patient.0 {
         Ok(message)
     } else {
-        Err(Problem::field("patient", "another patient than the address names"))
+        Err(Problem::field(
+            "patient",
+            "another patient than the address names",
+        ))
     }
 }
 

@@ -41,7 +41,9 @@ impl FieldError {
     /// field's name, which stands beside the message already.
     pub fn of_rule(field: &str, error: &impl std::error::Error) -> Self {
         let text = error.to_string();
-        let message = text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest);
+        let message = text
+            .split_once(": ")
+            .map_or(text.as_str(), |(_, rest)| rest);
         Self::new(field, message.to_owned())
     }
 }
@@ -187,10 +189,7 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer"),
-            );
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -10,8 +10,8 @@ use chartkey_domain::accounts::Email;
 use chartkey_domain::ids::SessionId;
 use chartkey_service::accounts::AccountView;
 use chartkey_service::sessions::{
-    self as service, NewPassword, PasswordChange, Proof, Recovered, Recovery, SessionView, SignedIn,
-    TokenPair,
+    self as service, NewPassword, PasswordChange, Proof, Recovered, Recovery, SessionView,
+    SignedIn, TokenPair,
 };
 use chartkey_vault::protocol::{KdfParams, WayIn};
 use chartkey_vault::{Bytes, Bytes32, Id};
@@ -28,7 +28,7 @@ use super::json::{Form, Json};
 use super::problem::{FieldError, Problem, ProblemView};
 use super::wire::{Page, SecretText, path_id};
 use crate::app::App;
-use crate::tokens::{Access, ACCESS_TTL_SECS};
+use crate::tokens::{ACCESS_TTL_SECS, Access};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -46,9 +46,8 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// Reads an address that stands in the field `email`.
 fn email(text: &str) -> Result<Email, Problem> {
-    Email::parse(text).map_err(|error| {
-        Problem::invalid(vec![FieldError::new("email", error.to_string())])
-    })
+    Email::parse(text)
+        .map_err(|error| Problem::invalid(vec![FieldError::new("email", error.to_string())]))
 }
 
 /// An address.
@@ -166,7 +165,12 @@ async fn create_session(
     let proof = match (body.password, body.auth_key) {
         (Some(password), None) => Proof::Password(password.0),
         (None, Some(key)) => Proof::AuthKey(Secret::from_bytes(*key.as_bytes())),
-        _ => return Err(Problem::field("password", "send either password or auth_key")),
+        _ => {
+            return Err(Problem::field(
+                "password",
+                "send either password or auth_key",
+            ));
+        }
     };
     let done = service::sign_in(app.service(), &origin, email, proof).await?;
     Ok(Json(signed_in(&app, done)?))
@@ -426,7 +430,10 @@ async fn recover_account(
                 code: body.recovery_code.0,
                 new_password: body.new_password.0,
             };
-            recovered(&app, service::recover(app.service(), &origin, recovery).await?)
+            recovered(
+                &app,
+                service::recover(app.service(), &origin, recovery).await?,
+            )
         }
         Form::Sealed(SealedRecoverRequest::Begin(body)) => {
             let proof = Secret::from_bytes(*body.recovery_auth.as_bytes());

@@ -221,8 +221,7 @@ fn expiry(
             .map_err(|_| Problem::field("expiresInDays", "must be 1 to 365")),
         (None, Some(text)) => {
             let at = domain::parse_expiry(text, now).map_err(|e| refused("expiryDate", e))?;
-            domain::check_period(Timestamp::MIN, at, now)
-                .map_err(|e| refused("expiryDate", e))?;
+            domain::check_period(Timestamp::MIN, at, now).map_err(|e| refused("expiryDate", e))?;
             Ok(Some(at))
         }
     }

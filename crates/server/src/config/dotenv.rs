@@ -44,7 +44,9 @@ mod tests {
 
     #[test]
     fn quotes_comments_and_exports_are_understood() {
-        let pairs = parse("\u{feff}# top\nA=1\nexport B='two # not a comment'\nC=\"x y\" # z\nD=a#b\nE=\n").unwrap();
+        let pairs =
+            parse("\u{feff}# top\nA=1\nexport B='two # not a comment'\nC=\"x y\" # z\nD=a#b\nE=\n")
+                .unwrap();
         let get = |name: &str| pairs.get(name).map(String::as_str);
         assert_eq!(get("A"), Some("1"));
         assert_eq!(get("B"), Some("two # not a comment"));
@@ -55,7 +57,10 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_pair_is_named() {
-        assert!(matches!(parse("A=1\nnonsense\n"), Err(ConfigError::Dotenv(2))));
+        assert!(matches!(
+            parse("A=1\nnonsense\n"),
+            Err(ConfigError::Dotenv(2))
+        ));
         assert!(matches!(parse("A B=1\n"), Err(ConfigError::Dotenv(1))));
     }
 }

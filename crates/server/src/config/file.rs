@@ -132,7 +132,10 @@ mod tests {
         .unwrap();
         assert_eq!(file.get("MAX_JSON_MB").as_deref(), Some("8"));
         assert_eq!(file.get("APP_URL").as_deref(), Some("https://a.example"));
-        assert_eq!(file.get("CASELOAD_TYPES").as_deref(), Some("Dietician,Nurse"));
+        assert_eq!(
+            file.get("CASELOAD_TYPES").as_deref(),
+            Some("Dietician,Nurse")
+        );
         assert_eq!(file.get("JWT_SECRET"), None);
     }
 
@@ -145,16 +148,27 @@ mod tests {
 
     #[test]
     fn a_file_of_comments_sets_nothing() {
-        assert_eq!(FileSettings::parse("# nothing\n\n").unwrap().get("APP_URL"), None);
+        assert_eq!(
+            FileSettings::parse("# nothing\n\n").unwrap().get("APP_URL"),
+            None
+        );
     }
 
     #[test]
     fn the_samples_parse() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
-        for environment in [Environment::Development, Environment::Staging, Environment::Production] {
+        for environment in [
+            Environment::Development,
+            Environment::Staging,
+            Environment::Production,
+        ] {
             assert!(root.join(format!("{}.yml", environment.as_str())).exists());
             let file = FileSettings::read(&root, environment).unwrap();
-            assert_eq!(file.get("ENCRYPTION_KEY"), None, "no secret belongs into a sample");
+            assert_eq!(
+                file.get("ENCRYPTION_KEY"),
+                None,
+                "no secret belongs into a sample"
+            );
         }
     }
 }

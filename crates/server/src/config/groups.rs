@@ -55,8 +55,14 @@ impl Groups {
     /// A list with commas; none where a word is unknown or nothing is named.
     pub fn parse(text: &str) -> Option<Self> {
         let mut groups = Vec::new();
-        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            let group = Group::ALL.into_iter().find(|group| group.as_str() == word)?;
+        for word in text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
+            let group = Group::ALL
+                .into_iter()
+                .find(|group| group.as_str() == word)?;
             if !groups.contains(&group) {
                 groups.push(group);
             }

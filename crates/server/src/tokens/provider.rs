@@ -24,8 +24,8 @@ pub fn install() {
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     match algorithm {
         Algorithm::EdDSA => {
-            let seed = <&[u8; 32]>::try_from(key.as_bytes())
-                .map_err(|_| ErrorKind::InvalidEddsaKey)?;
+            let seed =
+                <&[u8; 32]>::try_from(key.as_bytes()).map_err(|_| ErrorKind::InvalidEddsaKey)?;
             Ok(Box::new(Ed25519Signer(SigningKey::from_bytes(seed))))
         }
         Algorithm::HS256 => Ok(Box::new(mac(key.as_bytes())?)),
@@ -88,7 +88,13 @@ fn mac(key: &[u8]) -> Result<HmacSha256> {
 
 impl Signer<Vec<u8>> for HmacSha256 {
     fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, Error> {
-        Ok(self.0.clone().chain_update(message).finalize().into_bytes().to_vec())
+        Ok(self
+            .0
+            .clone()
+            .chain_update(message)
+            .finalize()
+            .into_bytes()
+            .to_vec())
     }
 }
 

@@ -37,7 +37,10 @@ fn every_operation_is_one_that_the_policy_knows() {
     // Second ways to say what the policy knows under another name.
     let others = [
         ("end_session", "delete_session"),
-        ("revoke_share_by_query", "revoke_share"),
+        ("end_share", "revoke_share"),
+        ("find_share", "list_shares"),
+        ("find_shared_blob", "open_share"),
+        ("open_shl_ticket", "open_shl_file"),
     ];
     let mut known: BTreeSet<&str> = Action::ALL.iter().map(|action| action.id()).collect();
     for (other, name) in others {

@@ -323,7 +323,10 @@ fn nothing_that_is_stored_tells_or_opens_anything() {
         let used = use_everything(&mut server, &whole);
         let opening = keys::owners_seed(&server, &used.owner);
         server.stop();
-        assert!(server.log().lines().count() > 40, "the log tells all that it can");
+        assert!(
+            server.log().lines().count() > 40,
+            "the log tells all that it can"
+        );
         let places = stored(&server);
         let bytes: usize = places.iter().map(Vec::len).sum();
         eprintln!(

@@ -65,20 +65,27 @@ pub async fn find_profile(service: &Service, caller: &Caller) -> Result<Profile,
     let this = service.clone();
     service
         .store()
-        .read("account.profile", move |reader| read(&this, reader, account))
+        .read("account.profile", move |reader| {
+            read(&this, reader, account)
+        })
         .await
 }
 
-fn read(service: &Service, reader: &mut Reader, account: AccountId) -> Result<Profile, AccountFailure> {
+fn read(
+    service: &Service,
+    reader: &mut Reader,
+    account: AccountId,
+) -> Result<Profile, AccountFailure> {
     let row = rows::lookup(reader, account)?.ok_or(AccountError::Unknown)?;
     let patients = rows::list_owned_patients(reader, account)?
         .iter()
         .map(|row| patient_view(service, row))
         .collect::<Result<_, AccountFailure>>()?;
-    let preferences =
-        service
-            .protect()
-            .open_optional(columns::PREFERENCES, account.0, row.preferences_p.as_deref())?;
+    let preferences = service.protect().open_optional(
+        columns::PREFERENCES,
+        account.0,
+        row.preferences_p.as_deref(),
+    )?;
     Ok(Profile {
         account: view(service, &row)?,
         patients,
@@ -211,8 +218,14 @@ fn apply_patient(
         patient.name_p = Some(protect.seal(columns::PATIENT_NAME, id, name.as_bytes(), rng));
     }
     if let Some(date) = &checked.birth_date {
-        patient.birth_date_p = date
-            .map(|date| protect.seal(columns::PATIENT_BIRTH_DATE, id, date.to_string().as_bytes(), rng));
+        patient.birth_date_p = date.map(|date| {
+            protect.seal(
+                columns::PATIENT_BIRTH_DATE,
+                id,
+                date.to_string().as_bytes(),
+                rng,
+            )
+        });
     }
     if let Some(phone) = &checked.phone {
         patient.contact_p = phone
@@ -237,7 +250,10 @@ fn entries(
     if details || checked.preferences.is_some() {
         entries.push(NewEntry::under(TrailAction::AccountUpdate, now, permit).patient(patient.id));
     }
-    if let Some(on) = checked.assisted_access.filter(|on| *on != patient.assisted_access) {
+    if let Some(on) = checked
+        .assisted_access
+        .filter(|on| *on != patient.assisted_access)
+    {
         entries.push(
             NewEntry::under(TrailAction::PatientUpdate, now, permit)
                 .patient(patient.id)

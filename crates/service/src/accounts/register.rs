@@ -102,8 +102,13 @@ async fn prepare(
             let kdf = KdfParams::from(password::Params::DEFAULT);
             let salt = service.protect().prelogin_salt(&new.email);
             let root = stretch::password(service, password, salt, kdf).await?;
-            let made =
-                vault_account::register(&root, kdf, with_patient, service.now(), &mut service.rng())?;
+            let made = vault_account::register(
+                &root,
+                kdf,
+                with_patient,
+                service.now(),
+                &mut service.rng(),
+            )?;
             (made.request, Some(made.recovery.to_text()), true)
         }
     };
@@ -163,7 +168,9 @@ fn check(
         (Some(patient), true) => check_patient(patient, &keys)?,
         (None, false) => {}
         (None, true) => return Err(Failure::field("patient", "is missing")),
-        (Some(_), false) => return Err(Failure::field("patient", "is not for this kind of account")),
+        (Some(_), false) => {
+            return Err(Failure::field("patient", "is not for this kind of account"));
+        }
     }
     Ok(keys)
 }
@@ -179,12 +186,13 @@ pub(crate) fn check_wrapped(field: &str, wrapped: &Bytes) -> Result<(), AccountF
 
 fn check_patient(patient: &NewPatient, owner: &VerifiedAccount) -> Result<(), AccountFailure> {
     check_wrapped("patient.sealed_seed", &patient.sealed_seed)?;
-    let chain = Chain::verify(patient.patient, std::slice::from_ref(&patient.statement), None)?;
+    let chain = Chain::verify(
+        patient.patient,
+        std::slice::from_ref(&patient.statement),
+        None,
+    )?;
     let alone = match chain.managers() {
-        [manager] => {
-            manager.account == owner.account
-                && manager.fingerprint == owner.fingerprint()
-        }
+        [manager] => manager.account == owner.account && manager.fingerprint == owner.fingerprint(),
         _ => false,
     };
     if alone {
@@ -202,7 +210,9 @@ async fn replayed(
         return Ok(None);
     };
     let mut ids = replay.ids.into_iter();
-    let account = ids.next().ok_or(Failure::Internal("a replay without ids"))?;
+    let account = ids
+        .next()
+        .ok_or(Failure::Internal("a replay without ids"))?;
     Ok(Some(Registered {
         account: AccountId(account),
         patient: ids.next().map(PatientId),
@@ -241,16 +251,25 @@ async fn store(
                 None if verified => {}
                 None => queue_verification(tx, &this, account, new.email.address(), now, &mut rng)?,
                 Some(holder) => {
-                    let to = this
-                        .protect()
-                        .open_text(columns::ACCOUNT_EMAIL, holder.id.0, &holder.email_p)?;
+                    let to = this.protect().open_text(
+                        columns::ACCOUNT_EMAIL,
+                        holder.id.0,
+                        &holder.email_p,
+                    )?;
                     mail::queue(tx, &this, &to, &Content::AccountExists, now, &mut rng)?;
                 }
             }
-            let patient = prepared.request.patient.as_ref().map(|p| PatientId(p.patient));
-            let mut entry =
-                NewEntry::new(TrailAction::AccountRegister, now, TrailActor::Account(account))
-                    .detail("kind", Detail::Word(new.particulars.kind().as_str()));
+            let patient = prepared
+                .request
+                .patient
+                .as_ref()
+                .map(|p| PatientId(p.patient));
+            let mut entry = NewEntry::new(
+                TrailAction::AccountRegister,
+                now,
+                TrailActor::Account(account),
+            )
+            .detail("kind", Detail::Word(new.particulars.kind().as_str()));
             if let Some(patient) = patient {
                 entry = entry.patient(patient);
             }
@@ -259,7 +278,9 @@ async fn store(
             }
             trail::append(tx, entry, &mut rng)?;
             if let Some(once) = once {
-                let ids = std::iter::once(account.0).chain(patient.map(|p| p.0)).collect();
+                let ids = std::iter::once(account.0)
+                    .chain(patient.map(|p| p.0))
+                    .collect();
                 once.keep(tx, 201, ids, now)?;
             }
             Ok(Registered {
@@ -307,7 +328,12 @@ fn row(
     AccountRow {
         id: AccountId(id),
         kind: new.particulars.kind().as_str().to_owned(),
-        email_p: protect.seal(columns::ACCOUNT_EMAIL, id, new.email.address().as_bytes(), rng),
+        email_p: protect.seal(
+            columns::ACCOUNT_EMAIL,
+            id,
+            new.email.address().as_bytes(),
+            rng,
+        ),
         email_hash,
         name_p: protect.seal(columns::ACCOUNT_NAME, id, new.name.as_bytes(), rng),
         status: if verified { "active" } else { "pending" }.to_owned(),
@@ -316,7 +342,12 @@ fn row(
         license_number_p: provider.1,
         license_country: provider.2,
         organization_p: provider.3,
-        verification: if is_provider { Verification::Pending.as_str() } else { "none" }.to_owned(),
+        verification: if is_provider {
+            Verification::Pending.as_str()
+        } else {
+            "none"
+        }
+        .to_owned(),
         verified_at: None,
         kdf: Some((request.kdf.m_kib, request.kdf.t, request.kdf.p)),
         auth_hash: proof(secrets::PASSWORD, &request.password),
@@ -346,8 +377,19 @@ fn insert(
         return Err(VaultError::Conflict("account.exists".to_owned()).into());
     }
     rows::insert(tx, row)?;
-    rows::insert_statement(tx, row.id, &secrets::to_row(&request.statement, 0, "keys"), now)?;
-    trail::publish_keys(tx, trail::KeyOwner::Account(row.id), 0, &request.statement, now)?;
+    rows::insert_statement(
+        tx,
+        row.id,
+        &secrets::to_row(&request.statement, 0, "keys"),
+        now,
+    )?;
+    trail::publish_keys(
+        tx,
+        trail::KeyOwner::Account(row.id),
+        0,
+        &request.statement,
+        now,
+    )?;
     let Some(made) = &request.patient else {
         return Ok(());
     };
@@ -357,8 +399,19 @@ fn insert(
     }
     patients::insert(tx, patient, Some(row.id), prepared.assisted, now)?;
     patients::insert_manager(tx, patient, row.id, 1, &made.sealed_seed.0, "owner", now)?;
-    patients::insert_statement(tx, patient, &secrets::to_row(&made.statement, 0, "generation"), now)?;
-    trail::publish_keys(tx, trail::KeyOwner::Patient(patient), 0, &made.statement, now)?;
+    patients::insert_statement(
+        tx,
+        patient,
+        &secrets::to_row(&made.statement, 0, "generation"),
+        now,
+    )?;
+    trail::publish_keys(
+        tx,
+        trail::KeyOwner::Patient(patient),
+        0,
+        &made.statement,
+        now,
+    )?;
     let protect = service.protect();
     let Particulars::Patient { birth_date, phone } = &new.particulars else {
         return Ok(());
@@ -368,8 +421,14 @@ fn insert(
         owner: Some(row.id),
         assisted_access: prepared.assisted,
         name_p: Some(protect.seal(columns::PATIENT_NAME, patient.0, new.name.as_bytes(), rng)),
-        birth_date_p: birth_date
-            .map(|date| protect.seal(columns::PATIENT_BIRTH_DATE, patient.0, date.to_string().as_bytes(), rng)),
+        birth_date_p: birth_date.map(|date| {
+            protect.seal(
+                columns::PATIENT_BIRTH_DATE,
+                patient.0,
+                date.to_string().as_bytes(),
+                rng,
+            )
+        }),
         contact_p: phone
             .as_ref()
             .map(|phone| protect.seal(columns::PATIENT_CONTACT, patient.0, phone.as_bytes(), rng)),

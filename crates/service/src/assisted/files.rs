@@ -183,10 +183,7 @@ impl Assisted {
         let Some(stream) = upload.blob.as_mut() else {
             return Err(Failure::Internal("a stream that did not begin"));
         };
-        let sealed = stream
-            .sealer
-            .push(bytes)
-            .map_err(|_| too_large())?;
+        let sealed = stream.sealer.push(bytes).map_err(|_| too_large())?;
         stream.pending.extend_from_slice(&sealed);
         while stream.pending.len() >= CHUNK {
             self.send(upload.patient, stream, CHUNK).await?;
@@ -300,8 +297,7 @@ impl Assisted {
         loop {
             while rest.len() < CHUNK {
                 match tail.next() {
-                    Some(chunk) => rest
-                        .extend_from_slice(&chunk.map_err(|_| too_large())?),
+                    Some(chunk) => rest.extend_from_slice(&chunk.map_err(|_| too_large())?),
                     None => break,
                 }
             }

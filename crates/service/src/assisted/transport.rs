@@ -8,7 +8,8 @@ use chartkey_vault::Id;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{
     AccountKeys, GrantChange, KnownTags, KnownTagsRequest, PatientKeys, SealedAdoption,
-    SealedEpochs, SealedGeneration, SealedGrant, SealedMove, SealedPage, SealedWrite, Unadopted, WriteOutcome,
+    SealedEpochs, SealedGeneration, SealedGrant, SealedMove, SealedPage, SealedWrite, Unadopted,
+    WriteOutcome,
 };
 use chartkey_vault::statement::PatientSays;
 use chartkey_vault::transport::{SealedQuery, Transport};

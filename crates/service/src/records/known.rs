@@ -41,7 +41,9 @@ pub async fn find_known_tags(
             let mut items = Vec::new();
             for tag in &request.tags {
                 let found = records::lookup_by_tag(db, patient, &tag.0)?;
-                if let Some((row, version)) = found.filter(|(r, _)| readable.reads(&record_facts(r))) {
+                if let Some((row, version)) =
+                    found.filter(|(r, _)| readable.reads(&record_facts(r)))
+                {
                     items.push(known(db, &row, &version, now)?);
                 }
             }
@@ -49,7 +51,11 @@ pub async fn find_known_tags(
         })
         .await?;
     let mut rng = service.rng();
-    let types: RecordTypes = known.items.iter().map(|k| k.compartment.record_type).collect();
+    let types: RecordTypes = known
+        .items
+        .iter()
+        .map(|k| k.compartment.record_type)
+        .collect();
     let entry = NewEntry::under(TrailAction::RecordList, now, &permit)
         .count(known.items.len() as u64)
         .types(types);

@@ -48,7 +48,10 @@ pub async fn list_records(
     patient: PatientId,
     query: SealedQuery,
 ) -> Result<SealedPage, RecordFailure> {
-    list_page(service, caller, patient, move |db, permit| sealed_page(db, permit, &query)).await
+    list_page(service, caller, patient, move |db, permit| {
+        sealed_page(db, permit, &query)
+    })
+    .await
 }
 
 /// These records with their bodies, as far as the caller may see them: what a

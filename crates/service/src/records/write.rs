@@ -77,7 +77,14 @@ pub async fn create_records(
                 (Some((record, ..)), [_]) => record.0,
                 _ => patient.0,
             };
-            tell_readers(tx, patient, action.as_str(), subject, now, &taken.compartments)?;
+            tell_readers(
+                tx,
+                patient,
+                action.as_str(),
+                subject,
+                now,
+                &taken.compartments,
+            )?;
             Ok(WriteOutcome {
                 grants_version: row.grants_version,
                 leaf_index,
@@ -601,7 +608,10 @@ fn take_move(
     let batches = insert_batches(tx, by, &sealed.batches)?;
     let used: BTreeSet<Id> = sealed.versions.iter().map(|v| v.batch).collect();
     if !used.iter().eq(batches.keys()) {
-        return Err(Failure::field("versions.batch", "in the batches of this move, all of them"));
+        return Err(Failure::field(
+            "versions.batch",
+            "in the batches of this move, all of them",
+        ));
     }
     let blobs = records::delete_versions(tx, old.id)?;
     records::update_compartment(tx, by.row.id, old.id, to, by.now).map_err(exists)?;
@@ -611,5 +621,8 @@ fn take_move(
     }
     // A body that a version names again is not deleted.
     let named: BTreeSet<Id> = sealed.versions.iter().filter_map(|v| v.blob).collect();
-    Ok(blobs.into_iter().filter(|b| !named.contains(&b.0)).collect())
+    Ok(blobs
+        .into_iter()
+        .filter(|b| !named.contains(&b.0))
+        .collect())
 }

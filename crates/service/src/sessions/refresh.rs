@@ -21,7 +21,9 @@ pub(super) fn hash(service: &Service, session: SessionId, secret: &Secret) -> [u
 }
 
 fn tag(service: &Service, session: SessionId, secret: &[u8]) -> [u8; 32] {
-    service.protect().proof_hash("refresh-tag", session.0, secret)
+    service
+        .protect()
+        .proof_hash("refresh-tag", session.0, secret)
 }
 
 /// The token as text.
@@ -65,8 +67,12 @@ pub async fn refresh(
     token: &str,
 ) -> Result<TokenPair, SessionFailure> {
     let (id, shown) = read(service, token).ok_or(SessionError::Ended)?;
-    let (now, mut rng, this, from) =
-        (service.now(), service.rng(), service.clone(), origin.address);
+    let (now, mut rng, this, from) = (
+        service.now(),
+        service.rng(),
+        service.clone(),
+        origin.address,
+    );
     let (access, next) = (Secret::random(&mut rng), Secret::random(&mut rng));
     let (new_access, new_refresh) = (access.clone(), next.clone());
     let outcome = service
@@ -75,8 +81,7 @@ pub async fn refresh(
             let row = rows::lookup(tx, id)?
                 .filter(|row| row.ended_at.is_none() && row.expires_at > now)
                 .ok_or(SessionError::Ended)?;
-            let account =
-                account_rows::lookup(tx, row.account)?.ok_or(SessionError::Ended)?;
+            let account = account_rows::lookup(tx, row.account)?.ok_or(SessionError::Ended)?;
             if account.status == "disabled" {
                 return Err(Refusal::Disabled.into());
             }
@@ -84,7 +89,15 @@ pub async fn refresh(
                 end_reused(tx, &row, now, from, &mut rng)?;
                 return Ok::<_, SessionFailure>(Outcome::Reused);
             }
-            rotate(tx, &this, &row, &shown, (&new_access, &new_refresh), now, &mut rng)?;
+            rotate(
+                tx,
+                &this,
+                &row,
+                &shown,
+                (&new_access, &new_refresh),
+                now,
+                &mut rng,
+            )?;
             Ok(Outcome::Rotated(Box::new(row)))
         })
         .await?;
@@ -154,5 +167,11 @@ fn end_reused(
         .session(row.id)
         .from(from);
     trail::append(tx, entry, rng)?;
-    crate::events::tell(tx, [row.account], crate::events::SESSION_END, row.family.0, now)
+    crate::events::tell(
+        tx,
+        [row.account],
+        crate::events::SESSION_END,
+        row.family.0,
+        now,
+    )
 }

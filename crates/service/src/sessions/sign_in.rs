@@ -37,7 +37,10 @@ pub async fn prelogin(
     email: &Email,
 ) -> Result<(KdfParams, [u8; 16]), SessionFailure> {
     limits::spend(service, Limit::Prelogin, &limits::network(origin.address)).await?;
-    Ok((KdfParams::from(Params::DEFAULT), service.protect().prelogin_salt(email)))
+    Ok((
+        KdfParams::from(Params::DEFAULT),
+        service.protect().prelogin_salt(email),
+    ))
 }
 
 /// Signs in: the proof is compared with every account on that address.
@@ -74,7 +77,12 @@ pub async fn sign_in(
 
 /// One attempt, by address of the client and by e-mail address.
 async fn spend(service: &Service, origin: &Origin, email: &Email) -> Result<(), SessionFailure> {
-    limits::spend(service, Limit::LoginAddress, &limits::network(origin.address)).await?;
+    limits::spend(
+        service,
+        Limit::LoginAddress,
+        &limits::network(origin.address),
+    )
+    .await?;
     limits::spend(service, Limit::LoginAccount, email.normal()).await
 }
 
@@ -126,7 +134,8 @@ async fn open_session(
     let opened = root
         .map(|root| root.unlock(row.id.0, &wrapped))
         .transpose()?;
-    let account = accounts::view(service, &row).map_err(|failure| failure.map(|_| SessionError::Refused))?;
+    let account =
+        accounts::view(service, &row).map_err(|failure| failure.map(|_| SessionError::Refused))?;
     let made = NewSession::make(service, row.id, opened.as_ref(), origin);
     let tokens = made.tokens(service);
     let (this, mut rng, origin) = (service.clone(), service.rng(), origin.clone());
@@ -136,9 +145,9 @@ async fn open_session(
             let known = is_known_device(tx, &this, row.id, origin.agent.as_deref())?;
             insert(tx, &made, &origin, &mut rng)?;
             if !known && row.email_verified_at.is_some() {
-                let to = this
-                    .protect()
-                    .open_text(columns::ACCOUNT_EMAIL, row.id.0, &row.email_p)?;
+                let to =
+                    this.protect()
+                        .open_text(columns::ACCOUNT_EMAIL, row.id.0, &row.email_p)?;
                 let content = Content::NewSession {
                     device: origin.agent.clone(),
                     at: made.row.created_at,
@@ -209,7 +218,11 @@ impl NewSession {
             opened.map(|opened| wrap_seed(service, purpose, id, opened, token, &mut rng))
         };
         let (access_seed, refresh_seed) = (wrapped(ACCESS, &access), wrapped(REFRESH, &refresh));
-        let mut protected = |column, text: &str| service.protect().seal(column, id.0, text.as_bytes(), &mut rng);
+        let mut protected = |column, text: &str| {
+            service
+                .protect()
+                .seal(column, id.0, text.as_bytes(), &mut rng)
+        };
         let row = SessionRow {
             id,
             account,

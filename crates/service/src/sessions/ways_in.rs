@@ -83,11 +83,18 @@ pub async fn change_password(
     change: PasswordChange,
 ) -> Result<(), AccountFailure> {
     let (now, account) = (service.now(), caller.account()?.id);
-    policy::permit(&caller.who, Action::UpdatePassword, &Target::Account(account), now)?;
+    policy::permit(
+        &caller.who,
+        Action::UpdatePassword,
+        &Target::Account(account),
+        now,
+    )?;
     limits::spend(service, Limit::PasswordChange, &account.to_string()).await?;
     let row = service
         .store()
-        .read("password.read", move |reader| account_rows::lookup(reader, account))
+        .read("password.read", move |reader| {
+            account_rows::lookup(reader, account)
+        })
         .await
         .map_err(|error: StoreError| AccountFailure::from(error))?
         .ok_or(AccountError::Unknown)?;
@@ -136,9 +143,20 @@ pub async fn change_password(
             let to = this
                 .protect()
                 .open_text(columns::ACCOUNT_EMAIL, account.0, &row.email_p)?;
-            mail::queue(tx, &this, &to, &Content::PasswordChanged { at: now }, now, &mut rng)?;
-            let entry =
-                NewEntry::new(TrailAction::PasswordChange, now, TrailActor::Account(account)).from(from);
+            mail::queue(
+                tx,
+                &this,
+                &to,
+                &Content::PasswordChanged { at: now },
+                now,
+                &mut rng,
+            )?;
+            let entry = NewEntry::new(
+                TrailAction::PasswordChange,
+                now,
+                TrailActor::Account(account),
+            )
+            .from(from);
             trail::append(tx, entry, &mut rng)?;
             Ok(())
         })
@@ -174,7 +192,12 @@ fn write_password(
 
 /// One try of a recovery code.
 async fn spend(service: &Service, origin: &Origin, email: &Email) -> Result<(), AccountFailure> {
-    limits::spend(service, Limit::RecoverAddress, &limits::network(origin.address)).await?;
+    limits::spend(
+        service,
+        Limit::RecoverAddress,
+        &limits::network(origin.address),
+    )
+    .await?;
     limits::spend(service, Limit::Recover, email.normal()).await
 }
 
@@ -208,8 +231,7 @@ pub async fn recover(
     recovery: Recovery,
 ) -> Result<Recovered, AccountFailure> {
     spend(service, origin, &recovery.email).await?;
-    let code =
-        RecoveryCode::parse(&recovery.code).map_err(|_| AccountError::RecoveryRefused)?;
+    let code = RecoveryCode::parse(&recovery.code).map_err(|_| AccountError::RecoveryRefused)?;
     let row = find_by_code(service, origin, &recovery.email, &code.auth_key()).await?;
     check_password("new_password", &recovery.new_password)?;
     let wrapped = Bytes(row.wrapped_seed_recovery.clone().unwrap_or_default());
@@ -333,7 +355,14 @@ async fn store(
             let to = this
                 .protect()
                 .open_text(columns::ACCOUNT_EMAIL, row.id.0, &row.email_p)?;
-            mail::queue(tx, &this, &to, &Content::RecoveryUsed { at: now }, now, &mut rng)?;
+            mail::queue(
+                tx,
+                &this,
+                &to,
+                &Content::RecoveryUsed { at: now },
+                now,
+                &mut rng,
+            )?;
             for action in [TrailAction::RecoveryUse, TrailAction::PasswordChange] {
                 let entry =
                     NewEntry::new(action, now, TrailActor::Account(row.id)).from(origin.address);

@@ -20,7 +20,9 @@ fn bodies_that_nothing_names_are_swept_after_a_day_and_others_stay() {
         adas.push_file(&mut broken, &[8; 300 << 10]).await.unwrap();
         drop(broken);
         let waiting = BlobId(id(0x61));
-        blobs::create_blob(&world.service, &ada.caller, patient, waiting).await.unwrap();
+        blobs::create_blob(&world.service, &ada.caller, patient, waiting)
+            .await
+            .unwrap();
         assert_eq!(world.blobs.list(None, 9).await.unwrap().len(), 3);
         assert_eq!(blobs::sweep(&world.service).await.unwrap(), 0, "not yet");
         world.pass(24 * 3_600 + 1);
@@ -28,8 +30,13 @@ fn bodies_that_nothing_names_are_swept_after_a_day_and_others_stay() {
         assert_eq!(blobs::sweep(&world.service).await.unwrap(), 0);
         assert_eq!(world.blobs.list(None, 9).await.unwrap().len(), 1);
         let caller = world.sign_in("ada@example.org").await;
-        records::delete_record(&world.service, &caller, kept.id, None).await.unwrap();
-        assert!(world.blobs.list(None, 9).await.unwrap().is_empty(), "with its record, at once");
+        records::delete_record(&world.service, &caller, kept.id, None)
+            .await
+            .unwrap();
+        assert!(
+            world.blobs.list(None, 9).await.unwrap().is_empty(),
+            "with its record, at once"
+        );
         assert_eq!(blobs::sweep(&world.service).await.unwrap(), 1, "its row");
     });
 }

@@ -32,12 +32,30 @@ fn grantee_writes_only_what_they_may_and_to_whom_they_must() {
         let keys = keys(&world, &bob, patient).await;
         let send = async |write| create_records(&world.service, &bob.caller, write).await;
         let refused = async |write| code(&send(write).await.unwrap_err());
-        let fine = || write(&keys, direct(patient, 1, diet(), &[]), nonsense(id(9), 1, 1));
+        let fine = || {
+            write(
+                &keys,
+                direct(patient, 1, diet(), &[]),
+                nonsense(id(9), 1, 1),
+            )
+        };
 
-        let other_type = write(&keys, direct(patient, 1, labs(), &[given]), nonsense(id(9), 1, 1));
+        let other_type = write(
+            &keys,
+            direct(patient, 1, labs(), &[given]),
+            nonsense(id(9), 1, 1),
+        );
         assert_eq!(refused(other_type).await, "grant.no_write");
-        let successor = write(&keys, direct(patient, 1, diet(), &[]), nonsense(lab.0, 2, 1));
-        assert_eq!(refused(successor).await, "grant.no_write", "they read it, and may not change it");
+        let successor = write(
+            &keys,
+            direct(patient, 1, diet(), &[]),
+            nonsense(lab.0, 2, 1),
+        );
+        assert_eq!(
+            refused(successor).await,
+            "grant.no_write",
+            "they read it, and may not change it"
+        );
         let mut wrapped = fine();
         wrapped.batches[0].epoch = Some("1.1".parse().unwrap());
         wrapped.batches[0].wrapped = Some(Bytes(vec![1; 60]));
@@ -53,8 +71,16 @@ fn grantee_writes_only_what_they_may_and_to_whom_they_must() {
         (extra.to, extra.id) = (RecipientKind::Account, ada.account.0);
         to_account.batches[0].envelopes.push(extra);
         assert_eq!(refused(to_account).await, "vault.input");
-        let too_many = write(&keys, direct(patient, 1, diet(), &[given]), nonsense(id(9), 1, 1));
-        assert_eq!(refused(too_many).await, "compartment.moved", "the grant does not cover diet");
+        let too_many = write(
+            &keys,
+            direct(patient, 1, diet(), &[given]),
+            nonsense(id(9), 1, 1),
+        );
+        assert_eq!(
+            refused(too_many).await,
+            "compartment.moved",
+            "the grant does not cover diet"
+        );
         let mut old = fine();
         old.grants_version -= 1;
         assert_eq!(refused(old).await, "compartment.moved");
@@ -71,9 +97,21 @@ fn grantee_writes_only_what_they_may_and_to_whom_they_must() {
         extra.patient = id(200);
         assert_eq!(refused(extra).await, "patient.unknown");
         send(fine()).await.unwrap();
-        let again = write(&keys, direct(patient, 1, diet(), &[]), nonsense(id(10), 1, 1));
-        assert_eq!(refused(again).await, "record.exists", "a batch is written once");
-        let taken = write(&keys, direct(patient, 2, diet(), &[]), nonsense(lab.0, 1, 2));
+        let again = write(
+            &keys,
+            direct(patient, 1, diet(), &[]),
+            nonsense(id(10), 1, 1),
+        );
+        assert_eq!(
+            refused(again).await,
+            "record.exists",
+            "a batch is written once"
+        );
+        let taken = write(
+            &keys,
+            direct(patient, 2, diet(), &[]),
+            nonsense(lab.0, 1, 2),
+        );
         assert_eq!(refused(taken).await, "record.exists");
     });
 }
@@ -83,8 +121,14 @@ fn nonsense_of_a_grantee_hides_nothing_and_stops_no_sharing() {
     on_every_engine(|world| async move {
         let (ada, bob, patient, lab, _) = clinic(&world).await;
         let keys = keys(&world, &bob, patient).await;
-        let junk = write(&keys, direct(patient, 1, diet(), &[]), nonsense(id(9), 1, 1));
-        create_records(&world.service, &bob.caller, junk).await.unwrap();
+        let junk = write(
+            &keys,
+            direct(patient, 1, diet(), &[]),
+            nonsense(id(9), 1, 1),
+        );
+        create_records(&world.service, &bob.caller, junk)
+            .await
+            .unwrap();
         assert_eq!(ids(&listed(&world, &ada, patient).await.unwrap()), [lab]);
         let mut all = terms(&world, patient);
         all.types = RecordTypes::all();
@@ -130,7 +174,9 @@ fn move_brings_every_version_in_its_own_batches() {
     on_every_engine(|world| async move {
         let (ada, _bob, patient, lab, given) = clinic(&world).await;
         let eve = world.patient("eve@example.org").await;
-        let theirs = upload(&world, &eve, eve.patient.unwrap(), &glucose(4.0)).await.unwrap();
+        let theirs = upload(&world, &eve, eve.patient.unwrap(), &glucose(4.0))
+            .await
+            .unwrap();
         let seen = keys(&world, &ada, patient).await;
         let moving = |versions, batches| SealedMove {
             patient: patient.0,
@@ -139,20 +185,44 @@ fn move_brings_every_version_in_its_own_batches() {
             batches,
             versions,
         };
-        let send = async |m| code(&records::move_record(&world.service, &ada.caller, m).await.unwrap_err());
+        let send = async |m| {
+            code(
+                &records::move_record(&world.service, &ada.caller, m)
+                    .await
+                    .unwrap_err(),
+            )
+        };
         let batch = || vec![direct(patient, 1, labs(), &[given])];
         assert_eq!(send(moving(Vec::new(), batch())).await, "invalid versions");
-        assert_eq!(send(moving(vec![nonsense(lab.0, 2, 1)], batch())).await, "invalid versions");
-        assert_eq!(send(moving(vec![nonsense(theirs.0, 1, 1)], batch())).await, "invalid versions");
-        assert_eq!(send(moving(vec![nonsense(lab.0, 1, 1)], Vec::new())).await, "invalid batches");
-        let page = records::find_record(&world.service, &eve.caller, theirs, None).await.unwrap();
+        assert_eq!(
+            send(moving(vec![nonsense(lab.0, 2, 1)], batch())).await,
+            "invalid versions"
+        );
+        assert_eq!(
+            send(moving(vec![nonsense(theirs.0, 1, 1)], batch())).await,
+            "invalid versions"
+        );
+        assert_eq!(
+            send(moving(vec![nonsense(lab.0, 1, 1)], Vec::new())).await,
+            "invalid batches"
+        );
+        let page = records::find_record(&world.service, &eve.caller, theirs, None)
+            .await
+            .unwrap();
         let mut borrowed = nonsense(lab.0, 1, 1);
         borrowed.batch = page.batches[0].id;
-        assert_eq!(send(moving(vec![borrowed], batch())).await, "invalid versions.batch");
+        assert_eq!(
+            send(moving(vec![borrowed], batch())).await,
+            "invalid versions.batch"
+        );
         let mut foreign = moving(vec![nonsense(theirs.0, 1, 1)], batch());
         foreign.record = theirs.0;
         assert_eq!(send(foreign).await, "record.unknown");
-        assert_eq!(listed(&world, &ada, patient).await.unwrap().len(), 1, "nothing was lost");
+        assert_eq!(
+            listed(&world, &ada, patient).await.unwrap().len(),
+            1,
+            "nothing was lost"
+        );
         world.run_jobs().await;
     });
 }
@@ -164,9 +234,13 @@ fn blob_of_somebody_else_or_of_another_record_is_not_named() {
         let eve = world.patient("eve@example.org").await;
         let blob = |n: u8| chartkey_domain::ids::BlobId(id(n));
         for (person, whose, n) in [(&eve, eve.patient.unwrap(), 0x61), (&bob, patient, 0x62)] {
-            blobs::create_blob(&world.service, &person.caller, whose, blob(n)).await.unwrap();
+            blobs::create_blob(&world.service, &person.caller, whose, blob(n))
+                .await
+                .unwrap();
             let bytes = bytes::Bytes::from_static(b"sealed");
-            blobs::append_blob(&world.service, &person.caller, whose, blob(n), 0, bytes).await.unwrap();
+            blobs::append_blob(&world.service, &person.caller, whose, blob(n), 0, bytes)
+                .await
+                .unwrap();
         }
         let seen = keys(&world, &bob, patient).await;
         let naming = |record: u8, batch: u8, n: u8| {
@@ -175,18 +249,56 @@ fn blob_of_somebody_else_or_of_another_record_is_not_named() {
             write(&seen, direct(patient, batch, diet(), &[]), named)
         };
         let send = async |write| create_records(&world.service, &bob.caller, write).await;
-        assert_eq!(code(&send(naming(9, 1, 0x62)).await.unwrap_err()), "invalid records.blob", "unfinished");
-        blobs::finish_blob(&world.service, &bob.caller, patient, blob(0x62), 6).await.unwrap();
-        blobs::finish_blob(&world.service, &eve.caller, eve.patient.unwrap(), blob(0x61), 6).await.unwrap();
-        assert_eq!(code(&send(naming(9, 1, 0x61)).await.unwrap_err()), "invalid records.blob", "not theirs");
-        send(naming(9, 1, 0x62)).await.unwrap();
-        assert_eq!(code(&send(naming(10, 2, 0x62)).await.unwrap_err()), "record.exists", "one body, one version");
-        let stranger = blobs::find_blob(&world.service, &eve.caller, blob(0x62), chartkey_domain::policy::Action::FindBlob);
-        assert_eq!(code(&stranger.await.unwrap_err()), "record.unknown");
-        blobs::find_blob(&world.service, &ada.caller, blob(0x62), chartkey_domain::policy::Action::FindBlob)
+        assert_eq!(
+            code(&send(naming(9, 1, 0x62)).await.unwrap_err()),
+            "invalid records.blob",
+            "unfinished"
+        );
+        blobs::finish_blob(&world.service, &bob.caller, patient, blob(0x62), 6)
             .await
             .unwrap();
-        let theirs = blobs::create_blob(&world.service, &eve.caller, eve.patient.unwrap(), blob(0x62)).await;
+        blobs::finish_blob(
+            &world.service,
+            &eve.caller,
+            eve.patient.unwrap(),
+            blob(0x61),
+            6,
+        )
+        .await
+        .unwrap();
+        assert_eq!(
+            code(&send(naming(9, 1, 0x61)).await.unwrap_err()),
+            "invalid records.blob",
+            "not theirs"
+        );
+        send(naming(9, 1, 0x62)).await.unwrap();
+        assert_eq!(
+            code(&send(naming(10, 2, 0x62)).await.unwrap_err()),
+            "record.exists",
+            "one body, one version"
+        );
+        let stranger = blobs::find_blob(
+            &world.service,
+            &eve.caller,
+            blob(0x62),
+            chartkey_domain::policy::Action::FindBlob,
+        );
+        assert_eq!(code(&stranger.await.unwrap_err()), "record.unknown");
+        blobs::find_blob(
+            &world.service,
+            &ada.caller,
+            blob(0x62),
+            chartkey_domain::policy::Action::FindBlob,
+        )
+        .await
+        .unwrap();
+        let theirs = blobs::create_blob(
+            &world.service,
+            &eve.caller,
+            eve.patient.unwrap(),
+            blob(0x62),
+        )
+        .await;
         assert_eq!(code(&theirs.unwrap_err()), "blob.exists");
         world.run_jobs().await;
     });
@@ -213,12 +325,26 @@ fn tags_tell_only_of_what_may_be_read_and_are_logged() {
             patient: patient.0,
             tags: tags.unwrap().into_iter().map(Bytes32).collect(),
         };
-        let all = records::find_known_tags(&world.service, &ada.caller, request.clone()).await.unwrap();
+        let all = records::find_known_tags(&world.service, &ada.caller, request.clone())
+            .await
+            .unwrap();
         assert_eq!(all.items.len(), 2);
-        let known = records::find_known_tags(&world.service, &bob.caller, request.clone()).await.unwrap();
-        assert_eq!(known.items.iter().map(|k| RecordId(k.id)).collect::<Vec<_>>(), [lab]);
+        let known = records::find_known_tags(&world.service, &bob.caller, request.clone())
+            .await
+            .unwrap();
+        assert_eq!(
+            known
+                .items
+                .iter()
+                .map(|k| RecordId(k.id))
+                .collect::<Vec<_>>(),
+            [lab]
+        );
         assert!(told(&world).await[0].1.contains("lab-results"));
-        let many = KnownTagsRequest { tags: vec![Bytes32([0; 32]); 20_001], ..request };
+        let many = KnownTagsRequest {
+            tags: vec![Bytes32([0; 32]); 20_001],
+            ..request
+        };
         let refused = records::find_known_tags(&world.service, &ada.caller, many).await;
         assert_eq!(code(&refused.unwrap_err()), "record.too_many");
     });

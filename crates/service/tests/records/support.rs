@@ -14,12 +14,12 @@ use chartkey_service::world::{Person, World};
 use chartkey_service::{Failure, NounError, patients, sessions};
 use chartkey_store::trail::{Filter, Log, list};
 use chartkey_store::{StoreError, testing};
+use chartkey_vault::Id;
 use chartkey_vault::bytes::{Bytes, Bytes32};
 use chartkey_vault::client::{Client, Memory};
 use chartkey_vault::protocol::{
     Envelope, NewSealedRecord, PatientKeys, RecipientKind, SealedBatch, SealedWrite,
 };
-use chartkey_vault::Id;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -46,12 +46,16 @@ pub fn code<E: NounError>(failure: &Failure<E>) -> String {
 }
 
 pub async fn open(world: &World, person: &Person) -> Assisted {
-    Assisted::open(&world.service, &person.caller).await.unwrap()
+    Assisted::open(&world.service, &person.caller)
+        .await
+        .unwrap()
 }
 
 /// The sealed client itself, over the use cases.
 pub async fn client(world: &World, person: &Person) -> Client<InProcess> {
-    let secrets = sessions::unlock(&world.service, &person.caller).await.unwrap();
+    let secrets = sessions::unlock(&world.service, &person.caller)
+        .await
+        .unwrap();
     let transport = InProcess::new(world.service.clone(), person.caller.clone());
     Client::new(transport, secrets, Memory::default())
 }
@@ -77,7 +81,10 @@ pub async fn upload(
 ) -> Result<RecordId, AssistedFailure> {
     let upload = fhir(resource);
     let limits = Limits::default();
-    let report = open(world, person).await.upload(patient, upload, None, &limits).await?;
+    let report = open(world, person)
+        .await
+        .upload(patient, upload, None, &limits)
+        .await?;
     Ok(*report.written.first().or(report.known.first()).unwrap())
 }
 
@@ -106,7 +113,11 @@ pub fn terms(world: &World, patient: PatientId) -> AskedTerms {
 }
 
 pub async fn grant(world: &World, from: &Person, to: &Person, terms: &AskedTerms) -> GrantId {
-    open(world, from).await.grant(to.account, terms, None, None, None).await.unwrap()
+    open(world, from)
+        .await
+        .grant(to.account, terms, None, None, None)
+        .await
+        .unwrap()
 }
 
 pub async fn listed(
@@ -126,7 +137,9 @@ pub fn ids(views: &[RecordView]) -> Vec<RecordId> {
 pub fn text(view: &RecordView) -> String {
     use chartkey_service::assisted::Content;
     match &view.content {
-        Content::Resource(bytes) | Content::Text(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Content::Resource(bytes) | Content::Text(bytes) => {
+            String::from_utf8(bytes.to_vec()).unwrap()
+        }
         Content::None => String::new(),
     }
 }
@@ -136,10 +149,15 @@ pub async fn told(world: &World) -> Vec<(TrailAction, String)> {
     let rows: Result<_, StoreError> = world
         .service
         .store()
-        .read("test.trail", |r| list(r, Log::Trail, &Filter::default(), 1_000))
+        .read("test.trail", |r| {
+            list(r, Log::Trail, &Filter::default(), 1_000)
+        })
         .await;
     let action = |entry: &str| Columns::read(entry).unwrap().action;
-    rows.unwrap().iter().map(|row| (action(&row.entry), row.entry.clone())).collect()
+    rows.unwrap()
+        .iter()
+        .map(|row| (action(&row.entry), row.entry.clone()))
+        .collect()
 }
 
 pub fn labs() -> Compartment {
@@ -156,15 +174,32 @@ pub fn id(n: u8) -> Id {
 
 /// What the caller may open a patient with.
 pub async fn keys(world: &World, person: &Person, patient: PatientId) -> PatientKeys {
-    patients::find_patient_keys(&world.service, &person.caller, patient).await.unwrap()
+    patients::find_patient_keys(&world.service, &person.caller, patient)
+        .await
+        .unwrap()
 }
 
 /// Nonsense, sealed directly, as far as the server can tell.
-pub fn direct(patient: PatientId, batch: u8, compartment: Compartment, grants: &[GrantId]) -> SealedBatch {
-    let to = |to, id| Envelope { to, id, sealed: Bytes(vec![1; 64]) };
+pub fn direct(
+    patient: PatientId,
+    batch: u8,
+    compartment: Compartment,
+    grants: &[GrantId],
+) -> SealedBatch {
+    let to = |to, id| Envelope {
+        to,
+        id,
+        sealed: Bytes(vec![1; 64]),
+    };
     let mut envelopes = vec![to(RecipientKind::Inbox, patient.0)];
     envelopes.extend(grants.iter().map(|g| to(RecipientKind::Grant, g.0)));
-    SealedBatch { id: id(batch), compartment, epoch: None, wrapped: None, envelopes }
+    SealedBatch {
+        id: id(batch),
+        compartment,
+        epoch: None,
+        wrapped: None,
+        envelopes,
+    }
 }
 
 /// Nonsense in a batch.
@@ -185,11 +220,7 @@ pub fn nonsense(record: Id, version: u32, batch: u8) -> NewSealedRecord {
 }
 
 /// One record in one batch.
-pub fn write(
-    keys: &PatientKeys,
-    batch: SealedBatch,
-    record: NewSealedRecord,
-) -> SealedWrite {
+pub fn write(keys: &PatientKeys, batch: SealedBatch, record: NewSealedRecord) -> SealedWrite {
     SealedWrite {
         patient: keys.patient,
         grants_version: keys.grants_version,

@@ -41,22 +41,33 @@ async fn sealed(world: &World, email: &str) -> protocol::NewAccount {
         .unwrap();
     let root = PasswordRoot::derive(PASSWORD, &salt, kdf).unwrap();
     let mut rng = chacha20::ChaCha20Rng::from_seed([9; 32]);
-    register(&root, kdf, true, world.service.now(), &mut rng).unwrap().request
+    register(&root, kdf, true, world.service.now(), &mut rng)
+        .unwrap()
+        .request
 }
 
 #[test]
 fn a_patient_registers_verifies_and_signs_in() {
     on_every_engine(|world| async move {
         let ada = world.patient("ada@example.org").await;
-        let profile = accounts::find_profile(&world.service, &ada.caller).await.unwrap();
+        let profile = accounts::find_profile(&world.service, &ada.caller)
+            .await
+            .unwrap();
         assert!(profile.account.email_verified);
         assert_eq!(profile.patients.len(), 1);
         assert_eq!(Some(profile.patients[0].id), ada.patient);
-        assert!(profile.patients[0].assisted_access, "who sends a password wants the server to open");
+        assert!(
+            profile.patients[0].assisted_access,
+            "who sends a password wants the server to open"
+        );
         assert!(sessions::unlock(&world.service, &ada.caller).await.is_ok());
         assert_eq!(
             told(&world).await,
-            [TrailAction::AccountRegister, TrailAction::AccountVerify, TrailAction::SessionCreate]
+            [
+                TrailAction::AccountRegister,
+                TrailAction::AccountVerify,
+                TrailAction::SessionCreate
+            ]
         );
         world.run_jobs().await;
     });
@@ -80,25 +91,45 @@ fn the_first_to_verify_owns_the_address_and_the_others_expire() {
             })
             .collect();
         // Each signs in with its own password while both wait.
-        for text in ["seven quiet lakes in autumn", "eleven loud rivers in spring"] {
+        for text in [
+            "seven quiet lakes in autumn",
+            "eleven loud rivers in spring",
+        ] {
             let proof = sessions::Proof::Password(Zeroizing::new(text.to_owned()));
             let email = Email::parse("ada@example.org").unwrap();
-            assert!(sessions::sign_in(&world.service, &World::origin(), email, proof).await.is_ok());
+            assert!(
+                sessions::sign_in(&world.service, &World::origin(), email, proof)
+                    .await
+                    .is_ok()
+            );
         }
-        accounts::verify_email(&world.service, &World::origin(), &tokens[1]).await.unwrap();
+        accounts::verify_email(&world.service, &World::origin(), &tokens[1])
+            .await
+            .unwrap();
         let late = accounts::verify_email(&world.service, &World::origin(), &tokens[0]).await;
         assert_eq!(code(&late.unwrap_err()), "account.token_unknown");
         let again = accounts::verify_email(&world.service, &World::origin(), &tokens[1]).await;
-        assert_eq!(code(&again.unwrap_err()), "account.token_unknown", "a token counts once");
+        assert_eq!(
+            code(&again.unwrap_err()),
+            "account.token_unknown",
+            "a token counts once"
+        );
         // Whoever registers now gets the same answer, and the holder is told.
         let third = open(&world, "ada@example.org", "thirteen soft hills in summer").await;
         assert!(third.recovery_code.is_some());
         world.run_jobs().await;
         let last = world.mail.list().pop().unwrap();
-        assert_eq!((last.kind, last.to.as_str()), ("account_exists", "Ada@example.org"));
+        assert_eq!(
+            (last.kind, last.to.as_str()),
+            ("account_exists", "Ada@example.org")
+        );
         world.pass(8 * 86_400);
         jobs::sweep(&world.service).await;
-        let expired = told(&world).await.iter().filter(|a| **a == TrailAction::AccountExpire).count();
+        let expired = told(&world)
+            .await
+            .iter()
+            .filter(|a| **a == TrailAction::AccountExpire)
+            .count();
         assert_eq!(expired, 2, "both that never verified are gone");
     });
 }
@@ -116,14 +147,26 @@ async fn a_sealed_client_makes_its_own_keys() {
     assert!(made.recovery_code.is_none(), "the client has it");
     let key = chartkey_crypto::Secret::from_bytes(*request.password.auth_key.as_bytes());
     let email = Email::parse("ada@example.org").unwrap();
-    let signed_in =
-        sessions::sign_in(&world.service, &World::origin(), email, sessions::Proof::AuthKey(key))
-            .await
-            .unwrap();
-    assert_eq!(signed_in.wrapped_seed.as_ref(), Some(&request.password.wrapped_seed));
+    let signed_in = sessions::sign_in(
+        &world.service,
+        &World::origin(),
+        email,
+        sessions::Proof::AuthKey(key),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        signed_in.wrapped_seed.as_ref(),
+        Some(&request.password.wrapped_seed)
+    );
     let caller = world.caller(&signed_in).await;
-    let profile = accounts::find_profile(&world.service, &caller).await.unwrap();
-    assert!(!profile.patients[0].assisted_access, "the server opens nothing for it");
+    let profile = accounts::find_profile(&world.service, &caller)
+        .await
+        .unwrap();
+    assert!(
+        !profile.patients[0].assisted_access,
+        "the server opens nothing for it"
+    );
     let locked = sessions::unlock(&world.service, &caller).await;
     assert_eq!(code(&locked.unwrap_err()), "vault.locked");
     world.run_jobs().await;
@@ -133,9 +176,19 @@ async fn a_sealed_client_makes_its_own_keys() {
 async fn what_a_client_made_must_hold_together() {
     let world = World::new().await;
     let good = sealed(&world, "ada@example.org").await;
-    let weak = KdfParams { m_kib: 1024, ..KdfParams::from(Params::DEFAULT) };
+    let weak = KdfParams {
+        m_kib: 1024,
+        ..KdfParams::from(Params::DEFAULT)
+    };
     let mut cases: Vec<(&str, protocol::NewAccount, &str)> = Vec::new();
-    cases.push(("a weaker cost", protocol::NewAccount { kdf: weak, ..good.clone() }, "invalid kdf"));
+    cases.push((
+        "a weaker cost",
+        protocol::NewAccount {
+            kdf: weak,
+            ..good.clone()
+        },
+        "invalid kdf",
+    ));
     let mut changed = good.clone();
     changed.statement.body = changed.statement.body.replace("\"seq\":0", "\"seq\":1");
     cases.push(("a changed statement", changed, "vault.statement"));
@@ -163,14 +216,32 @@ async fn what_a_client_made_must_hold_together() {
 #[tokio::test]
 async fn a_repeated_registration_opens_one_account() {
     let world = World::new().await;
-    let once = |body: &[u8]| Some(Once::new(&world.service, "key-1", "create_patient", None, body));
+    let once = |body: &[u8]| {
+        Some(Once::new(
+            &world.service,
+            "key-1",
+            "create_patient",
+            None,
+            body,
+        ))
+    };
     let go = async |body: &[u8]| {
         let new = patient(&world, "ada@example.org");
-        accounts::register(&world.service, &World::origin(), new, password(PASSWORD), once(body)).await
+        accounts::register(
+            &world.service,
+            &World::origin(),
+            new,
+            password(PASSWORD),
+            once(body),
+        )
+        .await
     };
     let first = go(b"body").await.unwrap();
     let second = go(b"body").await.unwrap();
-    assert_eq!((first.account, first.patient), (second.account, second.patient));
+    assert_eq!(
+        (first.account, first.patient),
+        (second.account, second.patient)
+    );
     assert!(first.recovery_code.is_some() && second.recovery_code.is_none());
     let other = go(b"another body").await;
     assert_eq!(code(&other.err().unwrap()), "key reused");
@@ -204,10 +275,16 @@ async fn a_profile_changes_field_by_field_and_the_trail_says_so() {
         preferences: Some(r#"{"theme":"dark"}"#.to_owned()),
         ..ProfileChange::default()
     };
-    let profile = accounts::update_profile(&world.service, &ada.caller, change).await.unwrap();
+    let profile = accounts::update_profile(&world.service, &ada.caller, change)
+        .await
+        .unwrap();
     let patient = &profile.patients[0];
     assert_eq!(patient.phone.as_deref(), Some("+49 30 1234"));
-    assert_eq!(patient.date_of_birth.as_deref(), Some("1950-12-10"), "what is left out stays");
+    assert_eq!(
+        patient.date_of_birth.as_deref(),
+        Some("1950-12-10"),
+        "what is left out stays"
+    );
     assert!(!patient.assisted_access);
     assert_eq!(profile.preferences.as_deref(), Some(r#"{"theme":"dark"}"#));
     let emptied = ProfileChange {
@@ -215,12 +292,24 @@ async fn a_profile_changes_field_by_field_and_the_trail_says_so() {
         date_of_birth: Some(" ".to_owned()),
         ..ProfileChange::default()
     };
-    let profile = accounts::update_profile(&world.service, &ada.caller, emptied).await.unwrap();
-    assert_eq!((&profile.patients[0].phone, &profile.patients[0].date_of_birth), (&None, &None));
+    let profile = accounts::update_profile(&world.service, &ada.caller, emptied)
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            &profile.patients[0].phone,
+            &profile.patients[0].date_of_birth
+        ),
+        (&None, &None)
+    );
     let tail = told(&world).await.split_off(3);
     assert_eq!(
         tail,
-        [TrailAction::AccountUpdate, TrailAction::PatientUpdate, TrailAction::AccountUpdate]
+        [
+            TrailAction::AccountUpdate,
+            TrailAction::PatientUpdate,
+            TrailAction::AccountUpdate
+        ]
     );
     let foreign = ProfileChange {
         patient: Some(chartkey_domain::ids::PatientId::from_bytes([3; 16])),
@@ -237,7 +326,9 @@ async fn public_keys_come_with_the_statements_that_vouch_for_them() {
     let world = World::new().await;
     let ada = world.patient("ada@example.org").await;
     let bob = world.provider("bob@example.org").await;
-    let keys = accounts::find_keys(&world.service, &bob.caller, ada.account).await.unwrap();
+    let keys = accounts::find_keys(&world.service, &bob.caller, ada.account)
+        .await
+        .unwrap();
     assert!(chartkey_vault::account::VerifiedAccount::verify(&keys, None).is_ok());
     let nobody = chartkey_service::Caller::nobody(World::origin());
     let refused = accounts::find_keys(&world.service, &nobody, ada.account).await;

@@ -21,9 +21,15 @@ fn an_entry_is_proved_to_whom_it_concerns() {
     on_every_engine(|world| async move {
         let ada = world.patient("ada@example.org").await;
         let bob = world.provider("bob@example.org").await;
-        let page = audit::list(&world.service, &ada.caller, query()).await.unwrap();
+        let page = audit::list(&world.service, &ada.caller, query())
+            .await
+            .unwrap();
         assert_eq!(page.items.len(), 1, "only what touches the record");
-        assert!(page.items[0].entry.contains(TrailAction::AccountRegister.as_str()));
+        assert!(
+            page.items[0]
+                .entry
+                .contains(TrailAction::AccountRegister.as_str())
+        );
         assert_eq!(page.items[0].actor_name.as_deref(), Some("ada"));
         let own = AuditQuery {
             actor: Some(ada.account.0),
@@ -31,7 +37,9 @@ fn an_entry_is_proved_to_whom_it_concerns() {
         };
         let page = audit::list(&world.service, &ada.caller, own).await.unwrap();
         assert_eq!(page.items.len(), 3, "what one did oneself");
-        let doings = audit::list(&world.service, &bob.caller, query()).await.unwrap();
+        let doings = audit::list(&world.service, &bob.caller, query())
+            .await
+            .unwrap();
         assert_eq!(doings.items.len(), 3);
         let proof = audit::prove(&world.service, &ada.caller, 0).await.unwrap();
         let verifier = audit::verifier(&world.service, Log::Trail).unwrap();
@@ -52,7 +60,9 @@ async fn checkpoints_are_consistent_and_there_is_one_for_each_size() {
     let world = World::new().await;
     let verifier = audit::verifier(&world.service, Log::Trail).unwrap();
     let checkpoint = async || {
-        let note = audit::find_checkpoint(&world.service, Log::Trail).await.unwrap();
+        let note = audit::find_checkpoint(&world.service, Log::Trail)
+            .await
+            .unwrap();
         (verify_checkpoint(&note, &verifier).unwrap(), note)
     };
     let (empty, _) = checkpoint().await;
@@ -64,7 +74,11 @@ async fn checkpoints_are_consistent_and_there_is_one_for_each_size() {
     let (first, note) = checkpoint().await;
     assert_eq!(first.size, 3);
     world.pass(2);
-    assert_eq!(checkpoint().await.1, note, "nothing happened, so it is the same note");
+    assert_eq!(
+        checkpoint().await.1,
+        note,
+        "nothing happened, so it is the same note"
+    );
     world.patient("bob@example.org").await;
     world.pass(2);
     let (second, _) = checkpoint().await;
@@ -95,7 +109,9 @@ async fn pages_go_on_where_the_last_one_ended() {
             limit: 3,
             ..AuditQuery::default()
         };
-        let page = audit::list(&world.service, &ada.caller, part).await.unwrap();
+        let page = audit::list(&world.service, &ada.caller, part)
+            .await
+            .unwrap();
         seen.extend(page.items.iter().map(|item| item.leaf_index));
         before = page.next;
         if before.is_none() {

@@ -214,13 +214,25 @@ fn about(grants: Vec<GrantFacts>) -> PatientFacts {
 /// What the owner may list.
 pub fn managers() -> Permit {
     let patient = about(Vec::new());
-    policy::permit(&who(OWNER), Action::ListRecords, &Target::Patient(&patient), at(100)).unwrap()
+    policy::permit(
+        &who(OWNER),
+        Action::ListRecords,
+        &Target::Patient(&patient),
+        at(100),
+    )
+    .unwrap()
 }
 
 /// What somebody with these grants may list.
 pub fn holders(grants: Vec<GrantFacts>) -> Permit {
     let patient = about(grants);
-    policy::permit(&who(OTHER), Action::ListRecords, &Target::Patient(&patient), at(100)).unwrap()
+    policy::permit(
+        &who(OTHER),
+        Action::ListRecords,
+        &Target::Patient(&patient),
+        at(100),
+    )
+    .unwrap()
 }
 
 /// The owner's permit for one record.

@@ -79,7 +79,11 @@ fn by_state(counts: Vec<(JobState, u64)>) -> BTreeMap<&'static str, u64> {
     .into_iter()
     .map(|state| (state.word(), 0))
     .collect();
-    all.extend(counts.into_iter().map(|(state, count)| (state.word(), count)));
+    all.extend(
+        counts
+            .into_iter()
+            .map(|(state, count)| (state.word(), count)),
+    );
     all
 }
 

@@ -59,7 +59,11 @@ impl From<Disclosure> for DisclosureView {
             id: one.leaf_index,
             date: one.at,
             recipient: RecipientView {
-                kind: if one.recipient.by_link { "link" } else { "account" },
+                kind: if one.recipient.by_link {
+                    "link"
+                } else {
+                    "account"
+                },
                 id: one.recipient.id.to_string(),
                 name: one.recipient.name,
             },

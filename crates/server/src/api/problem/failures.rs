@@ -17,9 +17,7 @@ impl<E: NounError> From<Failure<E>> for Problem {
             Failure::Noun(error) => {
                 let problem = Self::new(error.code());
                 match error.field() {
-                    Some(field) => {
-                        problem.with_errors(vec![FieldError::of_rule(field, &error)])
-                    }
+                    Some(field) => problem.with_errors(vec![FieldError::of_rule(field, &error)]),
                     None => problem,
                 }
             }
@@ -76,9 +74,7 @@ fn of_store(error: &StoreError) -> Problem {
 
 fn of_vault(error: &VaultError) -> Problem {
     match error {
-        VaultError::Statement(reason) => {
-            Problem::new("statement.invalid").with_detail(*reason)
-        }
+        VaultError::Statement(reason) => Problem::new("statement.invalid").with_detail(*reason),
         VaultError::Refused { code, .. } | VaultError::Conflict(code) => {
             if codes::lookup(code).is_some() {
                 Problem::new(code.clone())

@@ -41,7 +41,11 @@ pub async fn create_file(
     let mut assisted = Assisted::open(app.service(), caller).await?;
     let max = (app.config().max_file_mb as u64) << 20;
     let mut about = NewFile::default();
-    while let Some(mut part) = form.next_field().await.map_err(|error| unreadable(&error))? {
+    while let Some(mut part) = form
+        .next_field()
+        .await
+        .map_err(|error| unreadable(&error))?
+    {
         let name = part.name().unwrap_or_default().to_owned();
         if name != "file" {
             let text = short_text(&mut part, &name).await?;
@@ -93,7 +97,11 @@ async fn read_rest(
     form: &mut Multipart,
     upload: &mut chartkey_service::assisted::FileUpload,
 ) -> Result<(), Problem> {
-    while let Some(mut part) = form.next_field().await.map_err(|error| unreadable(&error))? {
+    while let Some(mut part) = form
+        .next_field()
+        .await
+        .map_err(|error| unreadable(&error))?
+    {
         let name = part.name().unwrap_or_default().to_owned();
         let text = short_text(&mut part, &name).await?;
         let about = upload.about();

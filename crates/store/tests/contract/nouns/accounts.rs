@@ -19,7 +19,10 @@ fn address_may_be_tried_by_many_and_is_verified_by_one() {
             assert_eq!(accounts::list_by_email(tx, &[1; 32])?.len(), 2);
             accounts::verify_email(tx, OWNER, at(11))?;
             let row = accounts::lookup(tx, OWNER)?.unwrap();
-            assert_eq!((row.status.as_str(), row.email_verified_at), ("active", Some(at(11))));
+            assert_eq!(
+                (row.status.as_str(), row.email_verified_at),
+                ("active", Some(at(11)))
+            );
             assert_eq!(row.kdf, Some((65_536, 3, 1)));
             assert_eq!(accounts::count(tx, "patient")?, 2);
             assert_eq!(accounts::count(tx, "admin")?, 0);
@@ -42,23 +45,54 @@ fn account_changes_what_was_meant_and_is_listed_in_order() {
             provider.kind = "provider".to_owned();
             provider.verification = "pending".to_owned();
             accounts::insert(tx, &provider)?;
-            let way_in = PasswordWayIn { kdf: (70_000, 4, 1), auth_hash: [9; 32], wrapped_seed: b"new" };
+            let way_in = PasswordWayIn {
+                kdf: (70_000, 4, 1),
+                auth_hash: [9; 32],
+                wrapped_seed: b"new",
+            };
             accounts::update_password(tx, OWNER, &way_in, at(30))?;
-            assert!(!accounts::update_recovery(tx, OWNER, &[6; 32], &[7; 32], b"r", at(31))?);
-            assert!(accounts::update_recovery(tx, OWNER, &[5; 32], &[7; 32], b"r", at(31))?);
+            assert!(!accounts::update_recovery(
+                tx,
+                OWNER,
+                &[6; 32],
+                &[7; 32],
+                b"r",
+                at(31)
+            )?);
+            assert!(accounts::update_recovery(
+                tx,
+                OWNER,
+                &[5; 32],
+                &[7; 32],
+                b"r",
+                at(31)
+            )?);
             accounts::update_profile(tx, OWNER, b"name", Some(b"{}"), at(32))?;
             assert!(accounts::update_status(tx, OWNER, "disabled", at(33))?);
             let row = accounts::lookup(tx, OWNER)?.unwrap();
-            assert_eq!((row.kdf, row.auth_hash), (Some((70_000, 4, 1)), Some([9; 32])));
+            assert_eq!(
+                (row.kdf, row.auth_hash),
+                (Some((70_000, 4, 1)), Some([9; 32]))
+            );
             assert_eq!(row.wrapped_seed_recovery.as_deref(), Some(&b"r"[..]));
             assert_eq!((row.status.as_str(), row.updated_at), ("disabled", at(33)));
-            assert!(!accounts::update_verification(tx, OWNER, "approved", None, at(34))?, "no provider");
-            let ids = |rows: Vec<accounts::AccountRow>| rows.iter().map(|a| a.id).collect::<Vec<_>>();
+            assert!(
+                !accounts::update_verification(tx, OWNER, "approved", None, at(34))?,
+                "no provider"
+            );
+            let ids =
+                |rows: Vec<accounts::AccountRow>| rows.iter().map(|a| a.id).collect::<Vec<_>>();
             let first = accounts::list_by_verification(tx, "pending", None, 9)?;
             assert_eq!(ids(first), [OTHER]);
             let after = Some((at(10), OTHER));
             assert!(accounts::list_by_verification(tx, "pending", after, 9)?.is_empty());
-            assert!(accounts::update_verification(tx, OTHER, "approved", Some(b"why"), at(34))?);
+            assert!(accounts::update_verification(
+                tx,
+                OTHER,
+                "approved",
+                Some(b"why"),
+                at(34)
+            )?);
             assert_eq!(ids(accounts::list(tx, None, 9)?), [OTHER, OWNER]);
             assert_eq!(ids(accounts::list(tx, Some((at(10), OTHER)), 9)?), [OWNER]);
             let mut owned = accounts::list_owned_patients(tx, OWNER)?.pop().unwrap();
@@ -158,7 +192,10 @@ fn session_rotates_once_and_forgets_its_seeds_when_it_ends() {
             assert!(sessions::rotate(tx, id, &rotation)?);
             assert!(!sessions::rotate(tx, id, &rotation)?, "a token counts once");
             let row = sessions::lookup(tx, id)?.unwrap();
-            assert_eq!((row.previous_refresh_hash, row.refresh_used), (Some([1; 32]), 1));
+            assert_eq!(
+                (row.previous_refresh_hash, row.refresh_used),
+                (Some([1; 32]), 1)
+            );
             assert_eq!(row.previous_access_seed, Some(vec![1]));
             let standing = sessions::lookup_standing(tx, id)?.unwrap();
             assert_eq!((standing.account, standing.email_verified), (OWNER, false));
@@ -169,12 +206,18 @@ fn session_rotates_once_and_forgets_its_seeds_when_it_ends() {
             assert_eq!(sessions::list_recent(tx, OWNER, 2)?.len(), 2);
             assert_eq!(sessions::count(tx, OWNER)?, 3);
             assert_eq!(sessions::delete_over(tx, at(0), at(60))?, 0);
-            assert_eq!(sessions::lookup(tx, id)?.unwrap().previous_access_seed, None);
+            assert_eq!(
+                sessions::lookup(tx, id)?.unwrap().previous_access_seed,
+                None
+            );
             assert!(sessions::end(tx, id, at(80))?);
             assert!(!sessions::end(tx, id, at(81))?);
             assert_eq!(sessions::lookup(tx, id)?.unwrap().access_seed, None);
             assert_eq!(sessions::end_family(tx, [2; 16].into_id(), at(82))?, 1);
-            assert_eq!(sessions::end_all(tx, OWNER, Some([3; 16].into_id()), at(83))?, 0);
+            assert_eq!(
+                sessions::end_all(tx, OWNER, Some([3; 16].into_id()), at(83))?,
+                0
+            );
             assert_eq!(sessions::end_all(tx, OWNER, None, at(83))?, 1);
             assert_eq!(sessions::delete_over(tx, at(1_001), at(1_001))?, 3);
             Ok(())

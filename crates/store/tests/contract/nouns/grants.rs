@@ -6,8 +6,8 @@ use chartkey_store::testing::for_each_engine;
 use chartkey_store::{Tx, batches, grants, records};
 
 use super::{
-    IntoId as _, OTHER, PATIENT, at, batch, envelope, grant, hiv_labs, imaging, labs, patient, record, seals,
-    version, within,
+    IntoId as _, OTHER, PATIENT, at, batch, envelope, grant, hiv_labs, imaging, labs, patient,
+    record, seals, version, within,
 };
 
 const LABS: &[RecordType] = &[RecordType::LabResults];
@@ -24,14 +24,21 @@ fn grant_is_kept_as_it_was_made() {
     for_each_engine(|store| async move {
         within(&store, |tx| {
             patient(tx)?;
-            let mut row = grant(3, &[RecordType::LabResults, RecordType::Imaging], Some(OTHER));
+            let mut row = grant(
+                3,
+                &[RecordType::LabResults, RecordType::Imaging],
+                Some(OTHER),
+            );
             row.kinds = Kinds::of(Kind::Hiv).with(Kind::Violence);
             row.by_records = true;
             let one = [4; 16].into_id();
             grants::insert(tx, &row, &[3; 8], &seals(3), &[(labs(), 1, 1)], &[one])?;
             assert_eq!(grants::lookup(tx, row.id)?.unwrap(), row);
             assert_eq!(grants::lookup_seals(tx, row.id)?.unwrap(), seals(3));
-            assert_eq!(grants::list_cover_wraps(tx, PATIENT)?, [(row.id, vec![3, 3])]);
+            assert_eq!(
+                grants::list_cover_wraps(tx, PATIENT)?,
+                [(row.id, vec![3, 3])]
+            );
             assert_eq!(grants::list_records(tx, row.id)?, [one]);
             assert!(grants::lookup(tx, [9; 16].into_id())?.is_none());
             assert!(grants::lookup_seals(tx, [9; 16].into_id())?.is_none());
@@ -53,8 +60,14 @@ fn grants_are_listed_by_patient_by_holder_and_while_they_live() {
             let ids = |rows: Vec<grants::GrantRow>| rows.iter().map(|g| g.id).collect::<Vec<_>>();
             assert_eq!(ids(grants::list_of_patient(tx, PATIENT)?), [later.id, b, a]);
             assert_eq!(ids(grants::list_held(tx, OTHER)?), [later.id, a]);
-            assert_eq!(ids(grants::list_held_on(tx, PATIENT, OTHER)?), [a, later.id]);
-            assert_eq!(ids(grants::list_living(tx, PATIENT, at(100))?), [a, b, later.id]);
+            assert_eq!(
+                ids(grants::list_held_on(tx, PATIENT, OTHER)?),
+                [a, later.id]
+            );
+            assert_eq!(
+                ids(grants::list_living(tx, PATIENT, at(100))?),
+                [a, b, later.id]
+            );
             assert!(grants::list_living(tx, PATIENT, at(1_000))?.is_empty());
             assert_eq!(grants::list_expired(tx, at(1_000), 2)?.len(), 2);
             assert!(grants::list_expired(tx, at(999), 9)?.is_empty());
@@ -64,7 +77,11 @@ fn grants_are_listed_by_patient_by_holder_and_while_they_live() {
             assert_eq!(grants::list_expiring(tx, at(900), at(1_000), 9)?.len(), 2);
             grants::update_expiry(tx, a, at(2_000), at(902))?;
             assert_eq!(grants::lookup(tx, a)?.unwrap().expires_at, at(2_000));
-            assert_eq!(grants::list_expiring(tx, at(900), at(2_000), 9)?.len(), 3, "to be told anew");
+            assert_eq!(
+                grants::list_expiring(tx, at(900), at(2_000), 9)?.len(),
+                3,
+                "to be told anew"
+            );
             Ok(())
         })
         .await;
@@ -90,7 +107,10 @@ fn end_takes_what_opened_and_comes_once() {
             assert!(grants::end(tx, ended, "revoked", at(50))?);
             assert!(!grants::end(tx, ended, "expired", at(60))?);
             let left = grants::lookup(tx, ended)?.unwrap();
-            assert_eq!((left.ended_at, left.ended_reason.as_deref()), (Some(at(50)), Some("revoked")));
+            assert_eq!(
+                (left.ended_at, left.ended_reason.as_deref()),
+                (Some(at(50)), Some("revoked"))
+            );
             assert!(grants::lookup_seals(tx, ended)?.unwrap().keyring.is_empty());
             let envelope_to = |tx: &mut Tx, n: u8| {
                 batches::lookup_envelope(tx, [1; 16].into_id(), "grant", [n; 16].into_id())
@@ -99,12 +119,18 @@ fn end_takes_what_opened_and_comes_once() {
             assert!(envelope_to(tx, 4)?.is_some());
             assert!(records::list_version_envelopes(tx, row.id, 1, &[ended])?.is_empty());
             grants::update_keyring(tx, ended, b"new", 2)?;
-            assert!(grants::lookup_seals(tx, ended)?.unwrap().keyring.is_empty(), "none for the ended");
+            assert!(
+                grants::lookup_seals(tx, ended)?.unwrap().keyring.is_empty(),
+                "none for the ended"
+            );
             grants::update_keyring(tx, lives, b"new", 2)?;
             grants::update_carried(tx, lives, &[5; 8], Some(b"wrap"))?;
             grants::update_carried(tx, lives, &[6; 8], None)?;
             let seals = grants::lookup_seals(tx, lives)?.unwrap();
-            assert_eq!((seals.keyring, seals.cover_wrap), (b"new".to_vec(), b"wrap".to_vec()));
+            assert_eq!(
+                (seals.keyring, seals.cover_wrap),
+                (b"new".to_vec(), b"wrap".to_vec())
+            );
             Ok(())
         })
         .await;
@@ -136,7 +162,11 @@ fn extra_readers_are_living_grants_whose_kinds_take_the_record_in() {
         within(&store, |tx| {
             patient(tx)?;
             let one = record(1, labs(), 30).id;
-            for (n, kinds, expires) in [(3, Kinds::EMPTY, 1_000), (4, Kinds::ALL, 1_000), (5, Kinds::ALL, 60)] {
+            for (n, kinds, expires) in [
+                (3, Kinds::EMPTY, 1_000),
+                (4, Kinds::ALL, 1_000),
+                (5, Kinds::ALL, 60),
+            ] {
                 let mut row = grant(n, LABS, Some(OTHER));
                 row.by_records = true;
                 row.kinds = kinds;

@@ -3,7 +3,9 @@
 use chartkey_store::patients::{self, EpochRow, StatementRow};
 use chartkey_store::testing::for_each_engine;
 
-use super::{OTHER, OWNER, PATIENT, STRANGER, at, batch, grant, imaging, labs, patient, seals, within};
+use super::{
+    OTHER, OWNER, PATIENT, STRANGER, at, batch, grant, imaging, labs, patient, seals, within,
+};
 use chartkey_fhir::RecordType;
 use chartkey_store::{StoreError, batches, grants};
 
@@ -25,7 +27,10 @@ fn patient_has_an_owner_a_generation_and_managers() {
             patient(tx)?;
             assert!(patients::lookup(tx, STRANGER)?.is_none());
             let row = patients::lookup(tx, PATIENT)?.unwrap();
-            assert_eq!((row.owner, row.generation, row.grants_version), (Some(OWNER), 1, 1));
+            assert_eq!(
+                (row.owner, row.generation, row.grants_version),
+                (Some(OWNER), 1, 1)
+            );
             assert!(row.assisted_access);
             patients::update_assisted_access(tx, PATIENT, false)?;
             assert_eq!(patients::bump_version(tx, PATIENT)?, 2);
@@ -36,7 +41,10 @@ fn patient_has_an_owner_a_generation_and_managers() {
             patients::insert_manager(tx, PATIENT, OTHER, 2, b"other", "delegate", at(31))?;
             assert_eq!(patients::list_managers(tx, PATIENT)?, [OWNER, OTHER]);
             assert_eq!(patients::list_managed(tx, OTHER)?, [row]);
-            assert_eq!(patients::lookup_seed(tx, PATIENT, OTHER)?.unwrap(), b"other");
+            assert_eq!(
+                patients::lookup_seed(tx, PATIENT, OTHER)?.unwrap(),
+                b"other"
+            );
             assert!(patients::lookup_seed(tx, STRANGER, OTHER)?.is_none());
             patients::delete_managers(tx, PATIENT)?;
             assert!(patients::list_managers(tx, PATIENT)?.is_empty());
@@ -76,7 +84,11 @@ fn chain_has_one_statement_at_a_place() {
                 patients::insert_statement(tx, PATIENT, &statement(2, "end"), at(31))
             })
             .await;
-        assert!(again.unwrap_err().is_unique("patient_statements", &["patient_id", "seq"]));
+        assert!(
+            again
+                .unwrap_err()
+                .is_unique("patient_statements", &["patient_id", "seq"])
+        );
     });
 }
 

@@ -7,8 +7,8 @@ use chartkey_store::testing::for_each_engine;
 use chartkey_store::{StoreError, Tx, batches, blobs, grants};
 
 use super::{
-    IntoId as _, OTHER, PATIENT, STRANGER, at, batch, envelope, facts, grant, hiv_labs, holders, imaging, labs,
-    managers, one, patient, record, seals, version, within,
+    IntoId as _, OTHER, PATIENT, STRANGER, at, batch, envelope, facts, grant, hiv_labs, holders,
+    imaging, labs, managers, one, patient, record, seals, version, within,
 };
 
 fn stored(tx: &mut Tx, row: &RecordRow, in_batch: u8) -> Result<(), StoreError> {
@@ -57,7 +57,11 @@ fn manager_lists_everything_newest_first_page_by_page() {
             let mut after = None;
             let mut walked = Vec::new();
             loop {
-                let filter = Filter { after, with_body: true, ..page(1) };
+                let filter = Filter {
+                    after,
+                    with_body: true,
+                    ..page(1)
+                };
                 let Some((row, found)) = records::list(tx, &managers(), &filter)?.pop() else {
                     break;
                 };
@@ -66,13 +70,28 @@ fn manager_lists_everything_newest_first_page_by_page() {
                 walked.push(row.id.as_bytes()[0]);
             }
             assert_eq!(walked, [4, 3, 2, 1], "records of one moment come once each");
-            let supporting = Filter { supporting: true, ..page(9) };
-            assert_eq!(ids(&records::list(tx, &managers(), &supporting)?), [5, 4, 3, 2, 1]);
-            let typed = Filter { record_type: Some(RecordType::Imaging), ..page(9) };
+            let supporting = Filter {
+                supporting: true,
+                ..page(9)
+            };
+            assert_eq!(
+                ids(&records::list(tx, &managers(), &supporting)?),
+                [5, 4, 3, 2, 1]
+            );
+            let typed = Filter {
+                record_type: Some(RecordType::Imaging),
+                ..page(9)
+            };
             assert_eq!(ids(&records::list(tx, &managers(), &typed)?), [3]);
-            let sourced = Filter { source: Some("provider".to_owned()), ..page(9) };
+            let sourced = Filter {
+                source: Some("provider".to_owned()),
+                ..page(9)
+            };
             assert_eq!(ids(&records::list(tx, &managers(), &sourced)?), [4]);
-            let named = |records: Vec<RecordId>| Filter { records: Some(records), ..page(9) };
+            let named = |records: Vec<RecordId>| Filter {
+                records: Some(records),
+                ..page(9)
+            };
             let two = named(vec![[1; 16].into_id(), [3; 16].into_id()]);
             assert_eq!(ids(&records::list(tx, &managers(), &two)?), [3, 1]);
             assert!(records::list(tx, &managers(), &named(Vec::new()))?.is_empty());
@@ -92,13 +111,21 @@ fn holder_lists_what_grants_cover_and_what_they_wrote() {
             shelf(tx)?;
             let whole = grant(3, &[RecordType::LabResults], Some(OTHER));
             let permit = holders(vec![facts(&whole, None)]);
-            assert_eq!(ids(&records::list(tx, &permit, &page(9))?), [4, 2, 1], "4 they wrote");
+            assert_eq!(
+                ids(&records::list(tx, &permit, &page(9))?),
+                [4, 2, 1],
+                "4 they wrote"
+            );
             let mut other = whole.clone();
             other.id = [6; 16].into_id();
             other.types = vec![RecordType::Imaging];
             let permit = holders(vec![facts(&whole, None), facts(&other, None)]);
             assert_eq!(ids(&records::list(tx, &permit, &page(9))?), [4, 3, 2, 1]);
-            let mut single = grant(7, &[RecordType::LabResults, RecordType::Imaging], Some(OTHER));
+            let mut single = grant(
+                7,
+                &[RecordType::LabResults, RecordType::Imaging],
+                Some(OTHER),
+            );
             single.by_records = true;
             single.kinds = Kinds::ALL;
             let named: Vec<RecordId> = vec![[1; 16].into_id()];
@@ -122,20 +149,56 @@ fn versions_follow_each_other() {
         within(&store, |tx| {
             shelf(tx)?;
             let row = record(1, labs(), 30);
-            assert!(!records::update_version(tx, PATIENT, row.id, 3, labs(), at(50))?);
-            assert!(!records::update_version(tx, STRANGER, row.id, 2, labs(), at(50))?);
-            assert!(records::update_version(tx, PATIENT, row.id, 2, hiv_labs(), at(50))?);
+            assert!(!records::update_version(
+                tx,
+                PATIENT,
+                row.id,
+                3,
+                labs(),
+                at(50)
+            )?);
+            assert!(!records::update_version(
+                tx,
+                STRANGER,
+                row.id,
+                2,
+                labs(),
+                at(50)
+            )?);
+            assert!(records::update_version(
+                tx,
+                PATIENT,
+                row.id,
+                2,
+                hiv_labs(),
+                at(50)
+            )?);
             records::insert_version(tx, &version(1, 2, 4), "grantee")?;
             let known = records::lookup(tx, row.id)?.unwrap();
-            assert_eq!((known.version, known.compartment, known.updated_at), (2, hiv_labs(), at(50)));
+            assert_eq!(
+                (known.version, known.compartment, known.updated_at),
+                (2, hiv_labs(), at(50))
+            );
             let permit = one(&known);
             let newest = records::lookup_version(tx, &permit, None)?.unwrap().1;
             assert_eq!((newest.version, newest.body.is_some()), (2, true));
-            assert_eq!(records::lookup_version(tx, &permit, Some(1))?.unwrap().1.version, 1);
+            assert_eq!(
+                records::lookup_version(tx, &permit, Some(1))?
+                    .unwrap()
+                    .1
+                    .version,
+                1
+            );
             assert!(records::lookup_version(tx, &permit, Some(3))?.is_none());
-            assert!(records::lookup_version(tx, &managers(), None)?.is_none(), "no permit for one record");
+            assert!(
+                records::lookup_version(tx, &managers(), None)?.is_none(),
+                "no permit for one record"
+            );
             let versions = records::list_versions(tx, &permit)?;
-            assert_eq!(versions.iter().map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
+            assert_eq!(
+                versions.iter().map(|v| v.version).collect::<Vec<_>>(),
+                [2, 1]
+            );
             assert!(records::list_versions(tx, &managers())?.is_empty());
             Ok(())
         })
@@ -174,7 +237,14 @@ fn deletion_leaves_a_tombstone_and_no_empty_batch() {
             let (first, blob) = (record(1, labs(), 30), [0xb; 16]);
             blobs::insert(tx, blob, *PATIENT.as_bytes(), 5, 1)?;
             assert!(blobs::update_finished(tx, blob, 5)?);
-            assert!(records::update_version(tx, PATIENT, first.id, 2, labs(), at(50))?);
+            assert!(records::update_version(
+                tx,
+                PATIENT,
+                first.id,
+                2,
+                labs(),
+                at(50)
+            )?);
             let mut large = version(1, 2, 1);
             large.body = None;
             large.blob = Some(blob.into_id());
@@ -182,14 +252,26 @@ fn deletion_leaves_a_tombstone_and_no_empty_batch() {
             let of_blob = records::lookup_by_blob(tx, blob.into_id())?.unwrap();
             assert_eq!((of_blob.0.id, of_blob.1.version), (first.id, 2));
             assert!(!blobs::withdraw(tx, blob)?, "it is named");
-            assert!(records::delete(tx, STRANGER, first.id, at(60))?.is_empty(), "not theirs");
-            assert_eq!(records::delete(tx, PATIENT, first.id, at(60))?, [blob.into_id()]);
+            assert!(
+                records::delete(tx, STRANGER, first.id, at(60))?.is_empty(),
+                "not theirs"
+            );
+            assert_eq!(
+                records::delete(tx, PATIENT, first.id, at(60))?,
+                [blob.into_id()]
+            );
             assert!(records::delete(tx, PATIENT, first.id, at(61))?.is_empty());
             assert!(blobs::withdraw(tx, blob)?);
             let tombstone = records::lookup(tx, first.id)?.unwrap();
-            assert_eq!((tombstone.deleted_at, tombstone.identity_tag), (Some(at(60)), None));
+            assert_eq!(
+                (tombstone.deleted_at, tombstone.identity_tag),
+                (Some(at(60)), None)
+            );
             assert!(records::lookup_version(tx, &one(&first), None)?.is_none());
-            assert!(batches::lookup(tx, PATIENT, [1; 16].into_id())?.is_some(), "2 lies in it");
+            assert!(
+                batches::lookup(tx, PATIENT, [1; 16].into_id())?.is_some(),
+                "2 lies in it"
+            );
             records::delete(tx, PATIENT, [3; 16].into_id(), at(62))?;
             assert!(batches::lookup(tx, PATIENT, [3; 16].into_id())?.is_none());
             assert_eq!(ids(&records::list(tx, &managers(), &page(9))?), [4, 2]);
@@ -252,7 +334,10 @@ fn version_key_is_handed_to_its_grant_alone() {
             let to = |tx: &mut Tx, grants: &[_]| {
                 records::list_version_envelopes(tx, [1; 16].into_id(), 1, grants)
             };
-            assert_eq!(to(tx, &[[3; 16].into_id()])?, [([3; 16].into_id(), vec![3])]);
+            assert_eq!(
+                to(tx, &[[3; 16].into_id()])?,
+                [([3; 16].into_id(), vec![3])]
+            );
             assert!(to(tx, &[])?.is_empty());
             assert!(to(tx, &[[9; 16].into_id()])?.is_empty());
             Ok(())
@@ -286,10 +371,15 @@ fn adoption_drops_what_the_keyring_opens_and_keeps_the_authors() {
             assert!(batches::adopt(tx, PATIENT, id, (1, 1), b"wrapped")?);
             assert!(!batches::adopt(tx, PATIENT, id, (1, 1), b"again")?);
             let row = batches::lookup(tx, PATIENT, id)?.unwrap();
-            assert_eq!((row.epoch, row.wrapped.as_deref()), (Some((1, 1)), Some(&b"wrapped"[..])));
+            assert_eq!(
+                (row.epoch, row.wrapped.as_deref()),
+                (Some((1, 1)), Some(&b"wrapped"[..]))
+            );
             assert!(batches::lookup(tx, STRANGER, id)?.is_none());
             let mut has = |kind, to: [u8; 16]| {
-                batches::lookup_envelope(tx, id, kind, to.into_id()).unwrap().is_some()
+                batches::lookup_envelope(tx, id, kind, to.into_id())
+                    .unwrap()
+                    .is_some()
             };
             assert!(!has("inbox", *PATIENT.as_bytes()));
             assert!(!has("grant", [3; 16]));
@@ -298,7 +388,12 @@ fn adoption_drops_what_the_keyring_opens_and_keeps_the_authors() {
             assert!(!batches::set_aside(tx, PATIENT, id)?, "it is adopted");
             assert!(batches::set_aside(tx, PATIENT, [2; 16].into_id())?);
             assert_eq!(batches::count_unadopted(tx, PATIENT, None)?, 0);
-            assert_eq!(batches::lookup(tx, PATIENT, [2; 16].into_id())?.unwrap().wrapped, None);
+            assert_eq!(
+                batches::lookup(tx, PATIENT, [2; 16].into_id())?
+                    .unwrap()
+                    .wrapped,
+                None
+            );
             Ok(())
         })
         .await;

@@ -35,16 +35,28 @@ fn link_is_found_by_token_and_listed_newest_first() {
         within(&store, |tx| {
             patient(tx)?;
             let (a, b) = (link(tx, 3)?, link(tx, 4)?);
-            assert_eq!(shares::lookup_by_token(tx, "token-3")?.unwrap().grant, a.grant);
+            assert_eq!(
+                shares::lookup_by_token(tx, "token-3")?.unwrap().grant,
+                a.grant
+            );
             assert!(shares::lookup_by_token(tx, "token-9")?.is_none());
             assert!(shares::lookup(tx, b.grant)?.unwrap().single_file);
             let ids = |rows: Vec<LinkRow>| rows.iter().map(|l| l.grant).collect::<Vec<_>>();
             let both = shares::list_managed(tx, &[PATIENT, STRANGER], None, 9)?;
             assert_eq!(ids(both), [b.grant, a.grant]);
             let after = Some((at(4).as_millisecond(), b.grant));
-            assert_eq!(ids(shares::list_managed(tx, &[PATIENT], after, 9)?), [a.grant]);
+            assert_eq!(
+                ids(shares::list_managed(tx, &[PATIENT], after, 9)?),
+                [a.grant]
+            );
             shares::update_recipient(tx, a.grant, b"new")?;
-            assert_eq!(shares::lookup(tx, a.grant)?.unwrap().recipient_name_p.unwrap(), b"new");
+            assert_eq!(
+                shares::lookup(tx, a.grant)?
+                    .unwrap()
+                    .recipient_name_p
+                    .unwrap(),
+                b"new"
+            );
             Ok(())
         })
         .await;
@@ -65,7 +77,11 @@ fn passcodes_are_counted_down_and_used_up_links_are_found() {
             assert_eq!(shares::take_try(tx, a)?, None);
             assert_eq!(shares::list_used_up(tx, at(100), 9)?, [(a, PATIENT)]);
             grants::count_access(tx, b, at(50))?;
-            assert_eq!(shares::list_used_up(tx, at(49), 9)?.len(), 1, "the visit lasts");
+            assert_eq!(
+                shares::list_used_up(tx, at(49), 9)?.len(),
+                1,
+                "the visit lasts"
+            );
             assert_eq!(shares::list_used_up(tx, at(50), 9)?.len(), 2);
             Ok(())
         })
@@ -79,7 +95,11 @@ fn visit_belongs_to_its_link_and_ends() {
         within(&store, |tx| {
             patient(tx)?;
             let (a, b) = (link(tx, 3)?.grant, link(tx, 4)?.grant);
-            let view = ViewRow { created_at: at(10), expires_at: at(20), recipient_p: Some(vec![1]) };
+            let view = ViewRow {
+                created_at: at(10),
+                expires_at: at(20),
+                recipient_p: Some(vec![1]),
+            };
             shares::insert_view(tx, &[1; 32], a, &view)?;
             assert!(shares::has_view(tx, &[1; 32], a, at(19))?);
             assert!(!shares::has_view(tx, &[1; 32], a, at(20))?);
@@ -97,14 +117,22 @@ fn files_go_stale_are_withdrawn_and_made_anew() {
         within(&store, |tx| {
             patient(tx)?;
             let id = link(tx, 3)?.grant;
-            let file = |t: Option<RecordType>| FileRow { record_type: t, jwe: "e..x".to_owned(), last_updated: at(5) };
+            let file = |t: Option<RecordType>| FileRow {
+                record_type: t,
+                jwe: "e..x".to_owned(),
+                last_updated: at(5),
+            };
             let labs = Some(RecordType::LabResults);
             shares::put_file(tx, id, [1; 16], &file(labs))?;
             shares::put_file(tx, id, [2; 16], &file(None))?;
             assert!(shares::list_with_stale_files(tx, PATIENT, at(50))?.is_empty());
             shares::mark_files_stale(tx, PATIENT, RecordType::LabResults)?;
             assert_eq!(shares::list_with_stale_files(tx, PATIENT, at(50))?, [id]);
-            assert_eq!(shares::list_files(tx, id)?.len(), 2, "out of date, and shown");
+            assert_eq!(
+                shares::list_files(tx, id)?.len(),
+                2,
+                "out of date, and shown"
+            );
             shares::withdraw_files(tx, PATIENT, RecordType::LabResults)?;
             assert!(shares::list_files(tx, id)?.is_empty());
             assert!(shares::lookup_file(tx, id, labs)?.is_none());
@@ -177,7 +205,10 @@ fn request_is_answered_once() {
             assert!(requests::answer(tx, request.id, "denied", None, at(40))?);
             assert!(!requests::answer(tx, request.id, "approved", None, at(41))?);
             let row = requests::lookup(tx, request.id)?.unwrap();
-            assert_eq!((row.status.as_str(), row.answered_at), ("denied", Some(at(40))));
+            assert_eq!(
+                (row.status.as_str(), row.answered_at),
+                ("denied", Some(at(40)))
+            );
             Ok(())
         })
         .await;

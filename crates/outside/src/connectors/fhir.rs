@@ -22,3 +22,6 @@ pub mod directory;
 pub mod launch;
 
 pub use source::FhirSource;
+
+#[cfg(test)]
+mod tests;

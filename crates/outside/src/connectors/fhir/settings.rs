@@ -107,6 +107,9 @@ impl Settings {
         if endpoint.settings.is_null() {
             return Ok(Self::default());
         }
+        if !endpoint.settings.is_object() {
+            return Err(invalid);
+        }
         let settings = Self::deserialize(&endpoint.settings).map_err(|_| invalid.clone())?;
         if settings.page_size == 0 || settings.headers().any(|header| header.is_none()) {
             return Err(invalid);

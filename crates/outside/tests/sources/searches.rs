@@ -573,3 +573,38 @@ async fn every_fault_of_a_search_means_one_thing_and_passes() {
         assert!(ask().await.is_ok(), "{fault:?} did not pass");
     }
 }
+
+#[tokio::test]
+async fn verifying_the_wrong_place_is_no_success() {
+    let world = World::new(Shape::Plain).await;
+    let mut endpoint = world.endpoint();
+    endpoint.base_url.push_str("/elsewhere");
+    let verified = world.source().verify(&endpoint, &world.keeper).await;
+    assert_eq!(class(verified), Class::NotFound);
+}
+
+#[tokio::test]
+async fn a_directory_of_providers_is_fetched_and_read() {
+    let world = World::new(Shape::Plain).await;
+    let list = json!({"resourceType": "Bundle", "entry": [{"resource": {
+        "resourceType": "Endpoint", "id": "e", "status": "active", "name": "Hill Clinic",
+        "address": "https://fhir.hill.example/R4"}}]});
+    let answer = |body: String| Fault::Status {
+        status: 200,
+        retry_after: None,
+        body: Some(body),
+    };
+    let stage = world.server.stage();
+    stage.set_faults(vec![Rule::every("*", answer(list.to_string()))]);
+    let url = format!("{}/brands", world.server.origin());
+    let fetch = || world.adapters.fhir().fetch_directory(&url);
+    let found = fetch().await.unwrap();
+    assert_eq!(found[0].name, "Hill Clinic");
+    assert_eq!(found[0].base_url, "https://fhir.hill.example/R4");
+    stage.set_faults(vec![Rule::every("*", answer("<html>".to_owned()))]);
+    assert_eq!(class(fetch().await), Class::Broken);
+    stage.set_faults(vec![Rule::every("*", Fault::status(503))]);
+    assert_eq!(class(fetch().await), Class::Transient);
+    let private = world.adapters.fhir().fetch_directory("https://10.0.0.1/");
+    assert_eq!(class(private.await), Class::Address);
+}

@@ -362,3 +362,29 @@ async fn a_verifier_that_is_too_short_is_not_sent_out() {
     assert_eq!(class(launch), Class::Invalid);
     assert_eq!(world.server.stage().journal(), []);
 }
+
+#[tokio::test]
+async fn a_code_whose_trade_got_no_answer_may_have_been_used() {
+    let world = World::new(Shape::Epic).await;
+    let endpoint = world.endpoint();
+    let stage = world.server.stage();
+    let token_url = world.server.token_url();
+    let answer = LaunchAnswer {
+        token_url: &token_url,
+        client_id: "chartkey",
+        client_secret: None,
+        redirect_uri: BACK,
+        code: "code-1",
+        verifier: VERIFIER,
+    };
+    for (fault, expected) in [
+        (Fault::TimeoutAfter, Class::Unknown),
+        (Fault::Disconnect, Class::Unknown),
+        (Fault::status(503), Class::Transient),
+        (Fault::BrokenBody, Class::Auth),
+    ] {
+        stage.set_faults(vec![Rule::nth("token", 1, fault.clone())]);
+        let state = world.adapters.fhir().finish(&endpoint, answer).await;
+        assert_eq!(class(state), expected, "{fault:?}");
+    }
+}

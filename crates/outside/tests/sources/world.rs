@@ -190,17 +190,13 @@ impl World {
     pub fn sign_in(&mut self, scope: &str) {
         let let_in = self.server.authorize(&self.patient, scope);
         let lifetime = SignedDuration::from_secs(570);
-        let ends = self.now().checked_add(lifetime).unwrap();
+        let ends = chartkey_domain::clock::Clock::now(&self.clock).checked_add(lifetime).unwrap();
         self.keeper = Keeper::holding(&let_in.access_token, &let_in.refresh_token, Some(ends));
         self.credentials = Credentials::Smart {
             client_id: "chartkey".to_owned(),
             client_secret: None,
             token_url: self.server.token_url(),
         };
-    }
-
-    pub fn now(&self) -> Timestamp {
-        NOW.parse().unwrap()
     }
 
     pub fn wait(&self, secs: i64) {

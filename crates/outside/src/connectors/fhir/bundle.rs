@@ -15,6 +15,8 @@ use super::outcome;
 const MAX_ENTRIES: usize = 10_000;
 /// Reasons that are listed for one page.
 const MAX_REFUSED: usize = 100;
+/// Some servers begin their JSON with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest id that is taken; FHIR says 64, some servers do not.
 const MAX_ID_LEN: usize = 256;
 
@@ -129,6 +131,7 @@ type Places = BTreeMap<(String, String), (usize, Option<Timestamp>)>;
 /// has too many entries.
 pub(super) fn read(json: &[u8], patient: &str, max_len: usize) -> ConnectorResult<Page> {
     let broken = || ConnectorError::new(ErrorClass::Broken);
+    let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
     let bundle: Bundle<'_> = serde_json::from_slice(json).map_err(|_| broken())?;
     if bundle.resource_type != "Bundle" || !is_object(json) {
         return Err(broken());
@@ -165,6 +168,7 @@ pub(super) fn read(json: &[u8], patient: &str, max_len: usize) -> ConnectorResul
 /// # Errors
 /// [`ErrorClass::Broken`] when it is none.
 pub(super) fn read_one(json: &[u8], patient: &str, max_len: usize) -> ConnectorResult<Page> {
+    let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
     let text = std::str::from_utf8(json).map_err(|_| ConnectorError::new(ErrorClass::Broken))?;
     let raw: &RawValue =
         serde_json::from_str(text).map_err(|_| ConnectorError::new(ErrorClass::Broken))?;

@@ -15,6 +15,7 @@ use url::Url;
 use super::settings::{Audience, Settings};
 use super::source::FhirSource;
 use super::{discover, tokens};
+use crate::connectors::wire::Effect;
 
 /// What is asked for where a server does not say what it has.
 pub const DEFAULT_SCOPE: &str = "launch/patient openid fhirUser offline_access patient/*.read";
@@ -116,7 +117,8 @@ impl FhirSource {
             .with("code_verifier", answer.verifier);
         let secret = answer.client_secret;
         let (form, basic) = tokens::client(form, &settings, answer.client_id, secret)?;
-        tokens::ask(self.access.wire(), answer.token_url, basic, form, None)
+        let wire = self.access.wire();
+        tokens::ask(wire, answer.token_url, basic, form, Effect::Writes, None)
             .await
             .map_err(|failure| failure.error)
     }

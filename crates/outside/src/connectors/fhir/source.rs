@@ -86,7 +86,11 @@ impl FhirSource {
             .send(door, Effect::Reads, MAX_PROBE_LEN, &call)
             .await?;
         let status = answer.status.as_u16();
-        let let_in = answer.status.is_success() || matches!(status, 400 | 403 | 404 | 405 | 422);
+        // That there is no such thing says only that we are at the wrong place, where
+        // nothing else said that this is a FHIR server.
+        let refused = matches!(status, 400 | 403 | 405 | 422)
+            || (status == 404 && found.fhir_version.is_some());
+        let let_in = answer.status.is_success() || refused;
         if !let_in {
             return Err(self.refusal(&answer));
         }

@@ -118,12 +118,14 @@ impl Form {
 }
 
 /// Sends a form, and reads what comes back. What the answer leaves out (a new
-/// refresh token, the patient, the scope) stays as it was in `before`.
+/// refresh token, the patient, the scope) stays as it was in `before`. A code is
+/// worth one use, so trading it is a write; a refresh can always be tried again.
 pub(super) async fn ask(
     wire: &Wire,
     token_url: &str,
     basic: Option<HeaderValue>,
     form: Form,
+    effect: Effect,
     before: Option<&TokenState>,
 ) -> Result<TokenState, NoToken> {
     let mut request = wire
@@ -134,10 +136,9 @@ pub(super) async fn ask(
     if let Some(basic) = basic {
         request = request.header(AUTHORIZATION, basic);
     }
-    // A refresh whose answer was lost can only be tried again.
-    let answer = wire.send(request, Effect::Reads, MAX_ANSWER_LEN).await?;
+    let answer = wire.send(request, effect, MAX_ANSWER_LEN).await?;
     if answer.status != StatusCode::OK && answer.status != StatusCode::CREATED {
-        return Err(refusal(wire, &answer));
+        return Err(refusal(wire, &answer, effect));
     }
     read(wire, &answer, before)
 }
@@ -174,8 +175,8 @@ fn read(
     })
 }
 
-fn refusal(wire: &Wire, answer: &HttpAnswer) -> NoToken {
-    let mut error = wire.refusal(answer, Effect::Reads);
+fn refusal(wire: &Wire, answer: &HttpAnswer, effect: Effect) -> NoToken {
+    let mut error = wire.refusal(answer, effect);
     let word = serde_json::from_slice::<TokenRefusal>(&answer.body)
         .ok()
         .and_then(|refusal| remote_code(&refusal.error));
@@ -267,7 +268,7 @@ pub(super) async fn renew(
                 .with("scope", scope)
                 .with("client_assertion_type", kind)
                 .with("client_assertion", &assertion.sign()?);
-            ask(wire, token_url, None, form, None).await
+            ask(wire, token_url, None, form, Effect::Reads, None).await
         }
         Credentials::Smart {
             client_id,
@@ -281,7 +282,8 @@ pub(super) async fn renew(
             let settings = Settings::of(endpoint)?;
             let secret = client_secret.as_ref().map(|secret| secret.as_str());
             let (form, basic) = client(form, &settings, client_id, secret)?;
-            ask(wire, token_url, basic, form, before).await
+            // A refresh whose answer was lost can only be tried again.
+            ask(wire, token_url, basic, form, Effect::Reads, before).await
         }
         Credentials::None
         | Credentials::Bearer { .. }

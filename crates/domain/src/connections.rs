@@ -129,7 +129,8 @@ pub enum Credentials {
     Smart {
         /// Registered with the server.
         client_id: String,
-        /// For confidential clients.
+        /// For confidential clients: their secret, or the PKCS#8 PEM that signs
+        /// their assertions where the settings say so (`client_auth`).
         client_secret: Option<Zeroizing<String>>,
         /// Where tokens are refreshed.
         token_url: String,

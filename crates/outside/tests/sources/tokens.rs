@@ -388,3 +388,39 @@ async fn a_code_whose_trade_got_no_answer_may_have_been_used() {
         assert_eq!(class(state), expected, "{fault:?}");
     }
 }
+
+#[tokio::test]
+async fn a_launch_may_prove_the_client_with_a_signed_assertion() {
+    let (pem, public) = es384();
+    let mut world = World::new(Shape::Epic).await;
+    let server = &world.server;
+    server.register_partner("chartkey", "key-1", "ES384", &public);
+    world.settings = json!({"client_auth": "private_key_jwt", "key_id": "key-1"});
+    let endpoint = world.endpoint();
+    let launcher = world.adapters.fhir();
+    let launch = launcher.begin(&endpoint, ask()).await.unwrap();
+    let back = walk_through_sign_in(&launch.authorize_url).await;
+    let answer = LaunchAnswer {
+        token_url: &launch.token_url,
+        client_id: "chartkey",
+        client_secret: Some(pem),
+        redirect_uri: BACK,
+        code: &back["code"],
+        verifier: VERIFIER,
+    };
+    let bare = LaunchAnswer {
+        client_secret: None,
+        ..answer
+    };
+    assert_eq!(class(launcher.finish(&endpoint, bare).await), Class::Auth);
+    let state = launcher.finish(&endpoint, answer).await.unwrap();
+    let refresh = state.refresh_token.unwrap();
+    world.keeper = Keeper::holding(&state.access_token, &refresh, state.expires_at);
+    world.credentials = Credentials::Smart {
+        client_id: "chartkey".into(),
+        client_secret: Some(secret(pem)),
+        token_url: launch.token_url,
+    };
+    world.wait(7200);
+    assert!(world.first("Condition").await.is_ok());
+}

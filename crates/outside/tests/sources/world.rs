@@ -190,7 +190,9 @@ impl World {
     pub fn sign_in(&mut self, scope: &str) {
         let let_in = self.server.authorize(&self.patient, scope);
         let lifetime = SignedDuration::from_secs(570);
-        let ends = chartkey_domain::clock::Clock::now(&self.clock).checked_add(lifetime).unwrap();
+        let ends = chartkey_domain::clock::Clock::now(&self.clock)
+            .checked_add(lifetime)
+            .unwrap();
         self.keeper = Keeper::holding(&let_in.access_token, &let_in.refresh_token, Some(ends));
         self.credentials = Credentials::Smart {
             client_id: "chartkey".to_owned(),

@@ -115,9 +115,13 @@ impl FhirSource {
             .with("code", answer.code)
             .with("redirect_uri", answer.redirect_uri)
             .with("code_verifier", answer.verifier);
-        let secret = answer.client_secret;
-        let (form, basic) = tokens::client(form, &settings, answer.client_id, secret)?;
         let wire = self.access.wire();
+        let client = tokens::Client {
+            id: answer.client_id,
+            secret: answer.client_secret,
+            token_url: answer.token_url,
+        };
+        let (form, basic) = client.prove(wire, &settings, form)?;
         tokens::ask(wire, answer.token_url, basic, form, Effect::Writes, None)
             .await
             .map_err(|failure| failure.error)

@@ -49,6 +49,8 @@ pub(super) enum ClientAuth {
     Basic,
     /// In the form.
     Post,
+    /// Not at all: the secret is a PKCS#8 PEM that signs an assertion.
+    PrivateKeyJwt,
 }
 
 /// The settings of a connection.
@@ -77,6 +79,10 @@ pub(super) struct Settings {
     pub(super) aud: Audience,
     /// How a secret is shown.
     pub(super) client_auth: ClientAuth,
+    /// `kid` of a secret that is a key.
+    pub(super) key_id: String,
+    /// `ES384` or `RS384`, of a secret that is a key.
+    pub(super) algorithm: String,
 }
 
 impl Default for Settings {
@@ -93,6 +99,8 @@ impl Default for Settings {
             shape: Shape::default(),
             aud: Audience::default(),
             client_auth: ClientAuth::default(),
+            key_id: String::new(),
+            algorithm: "ES384".to_owned(),
         }
     }
 }

@@ -67,8 +67,13 @@ impl FhirSource {
             notes.push(format!("fhir {version}"));
         }
         notes.push(format!("types {}", found.types.len()));
-        if !found.creates.is_empty() {
-            notes.push(format!("creates {}", found.creates.len()));
+        for (created, note) in [
+            ("DocumentReference", "document.create"),
+            ("Task", "task.create"),
+        ] {
+            if found.creates.iter().any(|known| known == created) {
+                notes.push(note.to_owned());
+            }
         }
         // A description is public; a search is not. A server may well refuse this
         // one, as long as it lets us in.

@@ -208,30 +208,62 @@ pub(super) fn secret_header(text: &str) -> ConnectorResult<HeaderValue> {
     Ok(value)
 }
 
-/// A client's name, and its secret where it has one, as a form or as a header.
-/// The two halves of the header are form-encoded first (RFC 6749 section 2.3.1).
-pub(super) fn client(
-    form: Form,
-    settings: &Settings,
-    client_id: &str,
-    secret: Option<&str>,
-) -> ConnectorResult<(Form, Option<HeaderValue>)> {
-    let Some(secret) = secret else {
-        return Ok((form.with("client_id", client_id), None));
-    };
-    match settings.client_auth {
-        ClientAuth::Post => {
-            let form = form.with("client_id", client_id);
-            Ok((form.with("client_secret", secret), None))
-        }
-        ClientAuth::Basic => {
-            let encode = |text: &str| -> String {
-                form_urlencoded::byte_serialize(text.as_bytes()).collect()
-            };
-            let secret = Zeroizing::new(encode(secret));
-            Ok((form, Some(basic(&encode(client_id), &secret)?)))
+/// A client that proves itself where tokens come from.
+pub(super) struct Client<'a> {
+    pub(super) id: &'a str,
+    pub(super) secret: Option<&'a str>,
+    pub(super) token_url: &'a str,
+}
+
+impl Client<'_> {
+    /// The client's name, and its proof where it has one, in the form or as a
+    /// header. The two halves of the header are form-encoded first (RFC 6749
+    /// section 2.3.1).
+    ///
+    /// # Errors
+    /// [`ErrorClass::Auth`] for a secret that cannot be shown like this.
+    pub(super) fn prove(
+        &self,
+        wire: &Wire,
+        settings: &Settings,
+        form: Form,
+    ) -> ConnectorResult<(Form, Option<HeaderValue>)> {
+        let Some(secret) = self.secret else {
+            return Ok((form.with("client_id", self.id), None));
+        };
+        match settings.client_auth {
+            ClientAuth::Post => {
+                let form = form.with("client_id", self.id);
+                Ok((form.with("client_secret", secret), None))
+            }
+            ClientAuth::Basic => {
+                let encode = |text: &str| -> String {
+                    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+                };
+                let secret = Zeroizing::new(encode(secret));
+                Ok((form, Some(basic(&encode(self.id), &secret)?)))
+            }
+            ClientAuth::PrivateKeyJwt => {
+                let assertion = Assertion {
+                    client_id: self.id,
+                    token_url: self.token_url,
+                    key_id: &settings.key_id,
+                    algorithm: &settings.algorithm,
+                    private_key: secret,
+                    jti: wire.random(),
+                    now: wire.now(),
+                };
+                Ok((asserted(form, &assertion)?, None))
+            }
         }
     }
+}
+
+fn asserted(form: Form, assertion: &Assertion<'_>) -> ConnectorResult<Form> {
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    Ok(form
+        .with("client_assertion_type", kind)
+        .with("client_assertion", &assertion.sign()?))
 }
 
 /// A new token for an endpoint whose tokens can be had without a person.
@@ -263,11 +295,8 @@ pub(super) async fn renew(
                 jti: wire.random(),
                 now: wire.now(),
             };
-            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            let form = Form::new("client_credentials")
-                .with("scope", scope)
-                .with("client_assertion_type", kind)
-                .with("client_assertion", &assertion.sign()?);
+            let form = Form::new("client_credentials").with("scope", scope);
+            let form = asserted(form, &assertion)?;
             ask(wire, token_url, None, form, Effect::Reads, None).await
         }
         Credentials::Smart {
@@ -280,8 +309,12 @@ pub(super) async fn renew(
                 .ok_or_else(|| NoToken::new(ErrorClass::Auth, true))?;
             let form = Form::new("refresh_token").with("refresh_token", refresh_token);
             let settings = Settings::of(endpoint)?;
-            let secret = client_secret.as_ref().map(|secret| secret.as_str());
-            let (form, basic) = client(form, &settings, client_id, secret)?;
+            let client = Client {
+                id: client_id,
+                secret: client_secret.as_ref().map(|secret| secret.as_str()),
+                token_url,
+            };
+            let (form, basic) = client.prove(wire, &settings, form)?;
             // A refresh whose answer was lost can only be tried again.
             ask(wire, token_url, basic, form, Effect::Reads, before).await
         }

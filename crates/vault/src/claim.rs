@@ -158,8 +158,8 @@ impl<T: Transport + MaybeSend> Client<T> {
 
 #[cfg(test)]
 mod tests {
-    use chacha20::ChaCha20Rng;
-    use rand_core::SeedableRng;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
 
     use super::*;
 

@@ -12,6 +12,7 @@
 
 pub mod faults;
 pub mod journal;
+pub mod platforms;
 pub mod stage;
 
 pub use faults::{Fault, Rule};

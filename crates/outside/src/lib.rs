@@ -1,5 +1,6 @@
 //! All I/O that is not the database: mail, blobs, outgoing HTTP.
 
 pub mod blobs;
+pub mod connectors;
 pub mod http;
 pub mod mail;

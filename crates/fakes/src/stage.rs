@@ -349,7 +349,12 @@ fn trickle(body: Bytes, bytes: usize, wait_millis: u64) -> Body {
 
 /// Bytes in hexadecimal, small letters.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(digit.into(), 16).expect("four bits are a digit"));
+        }
+        text
+    })
 }
 
 #[derive(Default, Serialize, Deserialize)]

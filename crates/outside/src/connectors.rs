@@ -8,6 +8,8 @@
 mod calls;
 mod carepatron;
 mod cliniko;
+mod encoded;
+pub mod fhir;
 mod healthie;
 mod multipart;
 mod people;
@@ -24,13 +26,38 @@ use rand_core::CryptoRng;
 use self::calls::Calls;
 use self::carepatron::Carepatron;
 use self::cliniko::Cliniko;
+use self::fhir::{FhirDestination, FhirSource};
 use self::healthie::Healthie;
 use self::rest::Rest;
 use self::wire::Wire;
 use crate::http::{HttpClient, HttpError, HttpSettings};
 
+/// How much is taken from the other end.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectorLimits {
+    /// Bytes of one page of a search.
+    pub max_page_len: usize,
+    /// Bytes of one resource.
+    pub max_resource_len: usize,
+    /// Pages of one search.
+    pub max_pages: u32,
+}
+
+impl Default for ConnectorLimits {
+    fn default() -> Self {
+        Self {
+            max_page_len: 32 << 20,
+            max_resource_len: 16 << 20,
+            max_pages: 2_000,
+        }
+    }
+}
+
 /// All adapters there are.
+#[derive(Debug)]
 pub struct Adapters {
+    fhir: FhirSource,
+    fhir_destination: FhirDestination,
     cliniko: Cliniko,
     healthie: Healthie,
     rest: Rest,
@@ -45,6 +72,7 @@ impl Adapters {
     /// [`HttpError::Setup`].
     pub fn new(
         http: HttpSettings,
+        limits: ConnectorLimits,
         clock: Arc<dyn Clock>,
         chance: Box<dyn CryptoRng + Send>,
     ) -> Result<Self, HttpError> {
@@ -54,28 +82,35 @@ impl Adapters {
             ..http
         })?;
         let wire = Arc::new(Wire::new(http, clock, chance));
-        let calls = Calls::new(wire, timeout);
+        let calls = Calls::new(Arc::clone(&wire), timeout);
         Ok(Self {
+            fhir: FhirSource::new(Arc::clone(&wire), limits),
+            fhir_destination: FhirDestination::new(Arc::clone(&wire), calls.clone()),
             cliniko: Cliniko::new(calls.clone()),
             healthie: Healthie::new(calls.clone()),
             rest: Rest::new(calls.clone()),
             carepatron: Carepatron::new(calls),
         })
     }
+
+    /// The adapter for FHIR servers, which also launches and reads directories.
+    pub fn fhir(&self) -> &FhirSource {
+        &self.fhir
+    }
 }
 
 impl Connectors for Adapters {
-    fn source(&self, _kind: ConnectionKind) -> Option<&dyn Source> {
-        None
+    fn source(&self, kind: ConnectionKind) -> Option<&dyn Source> {
+        (kind == ConnectionKind::Fhir).then_some(&self.fhir as &dyn Source)
     }
 
     fn platform(&self, kind: ConnectionKind) -> Option<&dyn Platform> {
         Some(match kind {
+            ConnectionKind::Fhir => &self.fhir_destination,
+            ConnectionKind::Carepatron => &self.carepatron,
             ConnectionKind::Cliniko => &self.cliniko,
             ConnectionKind::Healthie => &self.healthie,
             ConnectionKind::Rest => &self.rest,
-            ConnectionKind::Carepatron => &self.carepatron,
-            ConnectionKind::Fhir => return None,
         })
     }
 }

@@ -227,7 +227,7 @@ async fn find_patients(State(sink): State<Arc<FhirSink>>, Query(query): Query<Pa
     bundle(found)
 }
 
-/// What a conditional creation finds: the ids that match.
+/// What a conditional creation finds.
 fn existing<'a>(
     sink: &FhirSink,
     headers: &HeaderMap,
@@ -235,22 +235,27 @@ fn existing<'a>(
 ) -> Vec<&'a Value> {
     let condition = headers
         .get("if-none-exist")
-        .and_then(|value| value.to_str().ok());
-    let token = condition.and_then(|condition| {
-        let query: Vec<(&str, &str)> = condition
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .collect();
-        let found = query.iter().find(|(name, _)| *name == "identifier");
-        found.map(|(_, value)| value.replace("%7C", "|").replace("%3A", ":"))
-    });
-    match token {
-        Some(token) if sink.is_conditional.load(Ordering::Relaxed) => resources
-            .values()
-            .filter(|resource| has_identifier(resource, &token))
-            .collect(),
-        _ => Vec::new(),
-    }
+        .and_then(|value| value.to_str().ok())
+        .filter(|_| sink.is_conditional.load(Ordering::Relaxed));
+    let Some(condition) = condition else {
+        return Vec::new();
+    };
+    let pairs: Vec<(&str, String)> = condition
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name, value.replace("%7C", "|").replace("%3A", ":")))
+        .collect();
+    let fits = |resource: &Value| {
+        pairs.iter().all(|(name, value)| match *name {
+            "identifier" => has_identifier(resource, value),
+            "status" => resource.get("status").and_then(Value::as_str) == Some(value),
+            _ => false,
+        })
+    };
+    resources
+        .values()
+        .filter(|resource| fits(resource))
+        .collect()
 }
 
 fn made(kind: &str, mut resource: Value, id: &str) -> (Value, Response) {

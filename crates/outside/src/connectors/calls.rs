@@ -26,7 +26,7 @@ pub(crate) const MAX_ANSWER_LEN: usize = 1 << 20;
 const SLOWEST_LINE: usize = 128 << 10;
 
 /// The wire as the adapters of platforms use it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Calls {
     wire: Arc<Wire>,
     timeout: Duration,
@@ -63,9 +63,14 @@ impl Calls {
         request: RequestBuilder,
         body: Zeroizing<Vec<u8>>,
     ) -> RequestBuilder {
+        self.carry_bytes(request, Bytes::from_owner(body))
+    }
+
+    /// [`Self::carry`] for a body that may be sent twice.
+    pub(crate) fn carry_bytes(&self, request: RequestBuilder, body: Bytes) -> RequestBuilder {
         let extra = u64::try_from(body.len() / SLOWEST_LINE).unwrap_or(u64::MAX);
         let timeout = self.timeout.saturating_add(Duration::from_secs(extra));
-        request.timeout(timeout).body(Bytes::from_owner(body))
+        request.timeout(timeout).body(body)
     }
 
     /// Gives a request a JSON body.

@@ -92,13 +92,14 @@ impl Default for Settings {
 }
 
 /// An export that was begun.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Job {
     id: String,
     begun: Timestamp,
 }
 
 /// The adapter.
+#[derive(Debug)]
 pub(crate) struct Carepatron {
     calls: Calls,
     /// Lost with the process, which costs one export.

@@ -60,6 +60,7 @@ impl Default for Settings {
 }
 
 /// The adapter.
+#[derive(Debug)]
 pub(crate) struct Cliniko {
     calls: Calls,
 }
@@ -271,16 +272,17 @@ impl Account<'_> {
         Ok(None)
     }
 
+    /// May be repeated at will: what is gone stays gone.
     async fn remove(&self, document: &str) -> ConnectorResult<Removed> {
         let url = self.url(&["patient_attachments", document])?;
         let request = self.request(Method::DELETE, &url)?;
         let answer = self
             .calls
-            .send(request, Effect::Writes, MAX_ANSWER_LEN)
+            .send(request, Effect::Reads, MAX_ANSWER_LEN)
             .await?;
         match answer.status.as_u16() {
             200..=299 | 404 | 410 => Ok(Removed::Deleted),
-            _ => Err(self.calls.refusal(&answer, Effect::Writes)),
+            _ => Err(self.calls.refusal(&answer, Effect::Reads)),
         }
     }
 }

@@ -85,6 +85,7 @@ impl Default for Settings {
 }
 
 /// The adapter.
+#[derive(Debug)]
 pub(crate) struct Healthie {
     calls: Calls,
 }
@@ -332,12 +333,13 @@ impl Account<'_> {
         made(&answer, "/document/id").map(PutState::Done)
     }
 
+    /// May be repeated at will: what is gone stays gone.
     async fn remove(&self, document: &str) -> ConnectorResult<Removed> {
         let operation = Operation {
             name: "deleteDocument",
             field: "deleteDocument",
             query: DELETE_DOCUMENT,
-            effect: Effect::Writes,
+            effect: Effect::Reads,
         };
         let ask = json!({ "input": { "id": document } });
         match self.ask(&operation, variables(&ask)).await {

@@ -53,6 +53,7 @@ mod shape;
 mod template;
 
 /// The adapter.
+#[derive(Debug)]
 pub(crate) struct Rest {
     calls: Calls,
 }
@@ -279,6 +280,7 @@ impl Account<'_> {
         refusal
     }
 
+    /// May be repeated at will: what is gone stays gone.
     async fn remove(&self, client: &RemoteClient, document: &str) -> ConnectorResult<Removed> {
         let mut values = Values::default();
         values.set("client", &client.id);
@@ -305,12 +307,12 @@ impl Account<'_> {
         };
         let answer = self
             .calls
-            .send(request, Effect::Writes, MAX_ANSWER_LEN)
+            .send(request, Effect::Reads, MAX_ANSWER_LEN)
             .await?;
         match answer.status.as_u16() {
             200..=299 => Ok(done),
             404 | 410 => Ok(Removed::Deleted),
-            _ => Err(self.calls.refusal(&answer, Effect::Writes)),
+            _ => Err(self.calls.refusal(&answer, Effect::Reads)),
         }
     }
 }

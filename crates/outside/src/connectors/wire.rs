@@ -95,6 +95,16 @@ impl Wire {
             .map_err(|error| failed(&error, Effect::Reads))
     }
 
+    /// Whether an address may be called, or a browser sent there.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Address`].
+    pub(crate) fn check(&self, url: &str) -> ConnectorResult<()> {
+        self.http
+            .check(url)
+            .map_err(|error| failed(&error, Effect::Reads))
+    }
+
     /// Sends a call; whatever status comes back is an answer.
     ///
     /// # Errors
@@ -219,6 +229,8 @@ mod tests {
         assert_eq!(wait("date", "x"), None);
     }
 
+    use ErrorClass as C;
+
     #[test]
     fn a_status_means_one_thing_for_reads_and_may_mean_more_for_writes() {
         let check = |status: u16, reads: ErrorClass, writes: ErrorClass| {
@@ -226,7 +238,6 @@ mod tests {
             assert_eq!(judge(status, Effect::Reads), reads, "{status}");
             assert_eq!(judge(status, Effect::Writes), writes, "{status}");
         };
-        use ErrorClass as C;
         check(302, C::Address, C::Address);
         check(400, C::Invalid, C::Invalid);
         check(401, C::Auth, C::Auth);

@@ -1,14 +1,13 @@
 //! Placeholders and what they become: in paths one segment or one value each,
 //! whatever they are made of; in JSON always text. It must not know who sends what.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chartkey_domain::connections::{ClientMatch, ConnectorResult, ErrorClass, OutgoingDocument};
 use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::super::calls::{self, error};
+use super::super::encoded::{PLACE, with_encoded};
 use super::super::people::split_name;
 
 /// Every placeholder there is.
@@ -29,11 +28,6 @@ const NAMES: [&str; 15] = [
     "record_type",
     "date",
 ];
-/// Stands for the document until it is encoded in its place. No value has such
-/// characters: control characters are taken out of them.
-const FILE: &str = "\u{1}file\u{1}";
-/// [`FILE`] as JSON writes it.
-const FILE_JSON: &str = "\"\\u0001file\\u0001\"";
 /// Deeper descriptions are refused.
 const MAX_DEPTH: usize = 16;
 
@@ -170,7 +164,7 @@ impl<'a> Values<'a> {
         }
         Ok(match value {
             Value::String(template) if template == "{base64}" => match self.document {
-                Some(_) => Value::from(FILE),
+                Some(_) => Value::from(PLACE),
                 None => return Err(error(ErrorClass::Invalid)),
             },
             Value::String(template) => {
@@ -214,22 +208,11 @@ pub(super) fn json_with_file(
         .iter()
         .map(|(name, value)| Ok((name.clone(), values.fill_json(value, 0)?)))
         .collect::<ConnectorResult<Map<_, _>>>()?;
-    let text = Zeroizing::new(Value::Object(filled).to_string());
-    let Some(document) = document else {
-        return Ok(Zeroizing::new(text.as_bytes().to_vec()));
-    };
-    let (before, after) = text
-        .split_once(FILE_JSON)
-        .filter(|(_, after)| !after.contains(FILE_JSON))
-        .ok_or_else(|| error(ErrorClass::Invalid))?;
-    let len = text.len() + document.bytes.len().div_ceil(3) * 4 + 16;
-    let mut body = Zeroizing::new(String::with_capacity(len));
-    body.push_str(before);
-    body.push('"');
-    STANDARD.encode_string(document.bytes.as_slice(), &mut body);
-    body.push('"');
-    body.push_str(after);
-    Ok(Zeroizing::new(std::mem::take(&mut *body).into_bytes()))
+    let filled = Value::Object(filled);
+    match document {
+        Some(document) => with_encoded(&filled, &document.bytes),
+        None => Ok(Zeroizing::new(filled.to_string().into_bytes())),
+    }
 }
 
 #[cfg(test)]

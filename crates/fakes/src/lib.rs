@@ -11,6 +11,7 @@
 //! vendors' own descriptions, and they hold no code that the callers share.
 
 pub mod faults;
+pub mod fhir;
 pub mod journal;
 pub mod platforms;
 pub mod stage;

@@ -7,6 +7,8 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use url::Url;
 
+use super::destination::DestinationSettings;
+
 /// The media type of FHIR in JSON.
 pub(super) const FHIR_JSON: &str = "application/fhir+json";
 
@@ -77,6 +79,8 @@ pub(super) struct Settings {
     pub(super) aud: Audience,
     /// How a secret is shown.
     pub(super) client_auth: ClientAuth,
+    /// What a server is told that documents are pushed to.
+    pub(super) destination: DestinationSettings,
 }
 
 impl Default for Settings {
@@ -93,6 +97,7 @@ impl Default for Settings {
             shape: Shape::default(),
             aud: Audience::default(),
             client_auth: ClientAuth::default(),
+            destination: DestinationSettings::default(),
         }
     }
 }

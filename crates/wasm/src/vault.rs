@@ -24,10 +24,11 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::fetch::{Carry, JsFetch};
 use crate::said::{act, chance, hear, id, now, refuse, say};
-use crate::views::{
+use crate::terms::{
     CoverView, FingerprintView, ImportView, ListView, MadeLinkView, NewLinkView, NewView,
-    PatientView, RecordView, TermsView,
+    PatientView, TermsView,
 };
+use crate::views::RecordView;
 
 /// What is wrong with a new password: its dotted word, or nothing.
 #[wasm_bindgen(js_name = passwordProblem)]

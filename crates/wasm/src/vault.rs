@@ -347,6 +347,15 @@ impl Vault {
         say(&clinical(&held.map_err(refuse)?, &covered))
     }
 
+    /// What whoever is granted `{types, kinds?, records?}` would read now.
+    pub async fn preview(&mut self, patient: String, scope: String) -> Result<String, JsValue> {
+        let patient = id(&patient)?;
+        let scope = hear(&scope)?;
+        self.ready(patient).await?;
+        let (client, open) = self.both(patient)?;
+        say(&client.preview(open, &scope).await.map_err(refuse)?)
+    }
+
     /// These types as one FHIR Bundle.
     #[wasm_bindgen(js_name = exportBundle)]
     pub async fn export_bundle(

@@ -235,6 +235,8 @@ export interface VaultApi {
   addText(patient: string, text: NewText): Promise<ImportReport>;
   settle(patient: string): Promise<void>;
 
+  /** What whoever is granted this part would read now. */
+  previewShare(patient: string, part: { types: RecordType[]; kinds: Kind[]; records: string[] | null }): Promise<ClinicalDocument>;
   createLink(patient: string, link: NewLink): Promise<MadeLink>;
   linkUrl(patient: string, grant: string): Promise<{ url: string; shlink: string | null }>;
   createGrant(patient: string, grant: NewGrant): Promise<void>;

@@ -96,13 +96,14 @@ export async function openCore(http: Http) {
       await remember();
     }),
 
+    previewShare: (patient: string, part: object) => carrier.run(async () => parse<ClinicalDocument>(await vault.preview(patient, JSON.stringify(part)))),
     createLink: (patient: string, link: NewLink, sender: string | null) => carrier.run(async (): Promise<MadeLink> => {
       const words = {
         recipientName: link.recipient_name, sendEmail: link.send,
         ...(link.recipient_email ? { recipientEmail: link.recipient_email } : {}),
         ...(link.passcode ? { passcode: link.passcode } : {}),
         // The message goes to the server only where the mail is to carry it.
-        ...(link.message && link.send === 'link' ? { message: link.message } : {}),
+        ...(link.message && link.send !== 'none' ? { message: link.message } : {}),
       };
       const made = parse<{ grant: string; url: string; shlink: string | null }>(
         await vault.makeLink(patient, JSON.stringify({ terms: termsOf(link, sender, link.recipient_name), words, app_url: self.location.origin })),
@@ -111,9 +112,9 @@ export async function openCore(http: Http) {
       return { share: made.grant, url: made.url, shlink: made.shlink };
     }),
     linkUrl: (patient: string, grant: string) => carrier.run(async () => {
-      const said = (await http.json('GET', `/api/records/share/${grant}`, undefined)) as { accessToken?: string; share?: { accessToken?: string } };
-      const token = said.accessToken ?? said.share?.accessToken ?? '';
-      return { url: await vault.linkUrl(patient, grant, token, self.location.origin), shlink: null };
+      // Asked for at the address that wants a fresh sign-in: whoever finds this screen open gets no link.
+      const said = (await http.json('GET', `/api/records/share/${grant}/link`, undefined)) as { share: { accessToken: string } };
+      return { url: await vault.linkUrl(patient, grant, said.share.accessToken, self.location.origin), shlink: null };
     }),
     createGrant: (patient: string, grant: NewGrant, sender: string | null) => carrier.run(async () => {
       await vault.grant(patient, grant.provider, JSON.stringify(termsOf(grant, sender, grant.provider_name, grant.write_types)));

@@ -169,6 +169,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     },
     settle: async (of) => open().settle(of),
 
+    previewShare: async (of, part) => open().previewShare(of, part),
     createLink: async (of, link) => open().createLink(of, link, account?.name ?? null),
     linkUrl: async (of, grant) => open().linkUrl(of, grant),
     createGrant: async (of, grant) => open().createGrant(of, grant, account?.name ?? null),

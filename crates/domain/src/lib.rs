@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod blobs;
 pub mod clock;
 pub mod codes;
+pub mod connections;
 pub mod doors;
 pub mod grants;
 pub mod ids;

@@ -1,7 +1,5 @@
-//! All I/O that is not the database: mail, blobs, PDF.
+//! All I/O that is not the database: mail, blobs, outgoing HTTP.
 
 pub mod blobs;
 pub mod http;
 pub mod mail;
-pub mod pdf;
-pub mod qr;

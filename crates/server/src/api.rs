@@ -81,6 +81,9 @@ fn routes(groups: &Groups) -> OpenApiRouter<App> {
         small = small.merge(audit::routes()).merge(analytics::routes());
     }
     router = router.merge(small.layer(DefaultBodyLimit::max(SMALL_BODY)));
+    if groups.has(Group::Auth) {
+        router = router.merge(sessions::large_routes());
+    }
     if groups.has(Group::Records) {
         router = router.merge(records::routes()).merge(patients::routes());
     }

@@ -38,6 +38,7 @@ impl Press {
                 templates::password_changed(*at, &self.url("/settings")?)
             }
             Content::RecoveryUsed { at } => templates::recovery_used(*at, &self.url("/settings")?),
+            Content::KeysChanged { at } => templates::keys_changed(*at, &self.url("/settings")?),
             Content::ProviderVerified { outcome } => templates::provider_verification(
                 outcome == Verification::Verified.as_str(),
                 &self.url("/")?,

@@ -10,6 +10,7 @@ mod cache;
 mod export;
 mod files;
 mod records;
+mod rekey;
 mod sharing;
 mod transport;
 mod visits;
@@ -18,6 +19,7 @@ pub use cache::Cache;
 pub use export::{ExportedDocument, RecordExport};
 pub use files::{FileContent, FileUpload, NewFile};
 pub use records::{Content, Page, RecordQuery, RecordView, Report, Summary, Upload};
+pub use rekey::rekey;
 pub use sharing::{AskedTerms, OpenShare, Recipient};
 pub use transport::InProcess;
 pub use visits::{

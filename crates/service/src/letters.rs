@@ -43,6 +43,11 @@ pub enum Content {
         /// When.
         at: Timestamp,
     },
+    /// See [`Letter::KeysChanged`].
+    KeysChanged {
+        /// When.
+        at: Timestamp,
+    },
     /// See [`Letter::ProviderVerified`].
     ProviderVerified {
         /// What was decided, as [`Verification::as_str`] says it.
@@ -137,6 +142,7 @@ impl Content {
             Self::NewSession { .. } => Letter::NewSession,
             Self::PasswordChanged { .. } => Letter::PasswordChanged,
             Self::RecoveryUsed { .. } => Letter::RecoveryUsed,
+            Self::KeysChanged { .. } => Letter::KeysChanged,
             Self::ProviderVerified { .. } => Letter::ProviderVerified,
             Self::ShareLink { .. } => Letter::ShareLink,
             Self::ShareNotice { .. } => Letter::ShareNotice,

@@ -665,6 +665,8 @@ pub(crate) fn take_generation(
         return Err(moved());
     }
     let statement = append_statement(tx, patient, &sealed.statement, now)?;
+    let owner = trail::KeyOwner::Patient(patient);
+    trail::publish_keys(tx, owner, statement.seq, &sealed.statement, now)?;
     let PatientSays::Generation(terms) = statement.says else {
         return Err(VaultError::Statement("not about a generation").into());
     };

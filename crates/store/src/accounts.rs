@@ -333,6 +333,40 @@ pub fn update_recovery(
     Ok(changed == 1)
 }
 
+/// Replaces an account's public keys.
+pub fn update_keys(
+    tx: &mut Tx,
+    id: AccountId,
+    kem_public: &[u8],
+    sign_public: &[u8],
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE accounts SET kem_public = ?2, sign_public = ?3, updated_at = ?4 WHERE id = ?1",
+        params![id, kem_public, sign_public, at],
+    )?;
+    Ok(())
+}
+
+/// Keeps the seed before the present one, wrapped under it; `seq` is the
+/// statement's that replaced it.
+pub fn insert_seed(tx: &mut Tx, id: AccountId, seq: u64, wrapped: &[u8]) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO account_seeds (account_id, seq, wrapped) VALUES (?1, ?2, ?3)",
+        params![id, seq, wrapped],
+    )?;
+    Ok(())
+}
+
+/// The seeds before the present one, newest first.
+pub fn list_seeds(reader: &mut Reader, id: AccountId) -> Result<Vec<Vec<u8>>, StoreError> {
+    reader.query(
+        "SELECT wrapped FROM account_seeds WHERE account_id = ?1 ORDER BY seq DESC",
+        params![id],
+        |row| row.get(0),
+    )
+}
+
 /// Replaces what a profile says.
 pub fn update_profile(
     tx: &mut Tx,

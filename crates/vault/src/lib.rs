@@ -18,7 +18,7 @@
 //! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
 //! | [`moving`], [`rekey`] | re-classified records; new keys for an account |
-//! | [`import`], [`reading`], [`contents`] | imports; lists, contents, what they tell |
+//! | [`import`], [`large`], [`reading`], [`contents`] | imports, large files; lists, contents, what they tell |
 //! | [`http`], [`session`], [`sharing`], [`visit`] | the protocol over HTTP; ways in, grants and links over it; a link's reader |
 //! | [`protocol`] | the messages |
 
@@ -37,6 +37,7 @@ pub mod http;
 pub mod id;
 pub mod import;
 pub mod keys;
+pub mod large;
 pub mod link;
 pub mod moving;
 pub mod patient;

@@ -186,6 +186,31 @@ pub fn recovery_used(at: Timestamp, account_url: &WebUrl) -> MailText {
     .render()
 }
 
+/// Tells that the account has new keys.
+pub fn keys_changed(at: Timestamp, account_url: &WebUrl) -> MailText {
+    Letter {
+        kind: "account.keys",
+        subject: "The keys of your account were changed".to_owned(),
+        preview: "All other sessions have ended.".to_owned(),
+        heading: "The keys of your account were changed".to_owned(),
+        blocks: vec![
+            Block::Facts(vec![("Time", moment(at))]),
+            say(
+                "Everything that is yours was sealed to new keys, all other sessions have ended, \
+                 and a new recovery code was shown. Links that you shared have ended: make them \
+                 anew where they are still needed.",
+            ),
+            say("If this was not you, change your password now and end all other sessions."),
+            Block::Button {
+                label: "Go to my account",
+                url: account_url,
+            },
+        ],
+        why: YOURS,
+    }
+    .render()
+}
+
 /// Tells a provider whether an admin has verified them.
 pub fn provider_verification(is_verified: bool, app_url: &WebUrl) -> MailText {
     let (subject, preview, words) = if is_verified {

@@ -125,9 +125,12 @@ fn files_go_stale_are_withdrawn_and_made_anew() {
             let labs = Some(RecordType::LabResults);
             shares::put_file(tx, id, [1; 16], &file(labs))?;
             shares::put_file(tx, id, [2; 16], &file(None))?;
-            assert!(shares::list_with_stale_files(tx, PATIENT, at(50))?.is_empty());
+            let due = |tx: &mut _| shares::list_with_stale_files(tx, PATIENT, at(50), at(50));
+            assert!(due(tx)?.is_empty());
             shares::mark_files_stale(tx, PATIENT, RecordType::LabResults)?;
-            assert_eq!(shares::list_with_stale_files(tx, PATIENT, at(50))?, [id]);
+            assert_eq!(due(tx)?, [id]);
+            let early = shares::list_with_stale_files(tx, PATIENT, at(50), at(4))?;
+            assert!(early.is_empty(), "made a moment ago");
             assert_eq!(
                 shares::list_files(tx, id)?.len(),
                 2,

@@ -19,7 +19,7 @@
 //! | [`client`], [`transport`] | the state machine and its door |
 //! | [`moving`], [`rekey`], [`claim`] | re-classified records; new keys for an account; charts taken over |
 //! | [`import`], [`large`], [`reading`], [`contents`] | imports, large files; lists, contents, what they tell |
-//! | [`http`], [`session`], [`sharing`] | the protocol over HTTP; ways in, grants and links over it |
+//! | [`http`], [`session`], [`sharing`], [`visit`] | the protocol over HTTP; ways in, grants and links over it; a link's reader |
 //! | [`protocol`] | the messages |
 
 pub mod account;
@@ -54,6 +54,7 @@ pub mod statement;
 pub mod transport;
 #[cfg(any(feature = "vectors", test))]
 pub mod vectors;
+pub mod visit;
 pub mod write;
 
 pub use bytes::{Bytes, Bytes32};

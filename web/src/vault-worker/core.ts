@@ -15,6 +15,9 @@ import address from './pkg/chartkey_wasm_bg.wasm?url';
 
 let loaded: Promise<unknown> | null = null;
 
+/** Records of one page as the core asks for them with their bodies. */
+const EXPORT_PAGE = 500;
+
 interface Problem { code?: string; detail?: string; errors?: { field: string; message: string }[] }
 type Headers = [string, string][];
 
@@ -34,6 +37,9 @@ class Carrier {
   problem: Problem | null = null;
   /** A link that is being ended: links end at an address of their own, with the same statement. */
   ending: string | null = null;
+  /** Hears how many pages of records came; set while somebody waits for all of them. */
+  pages: ((count: number) => void) | null = null;
+  private paged = 0;
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly http: Http, private readonly signed: boolean) {}
@@ -50,6 +56,7 @@ class Carrier {
   private async send(method: string, path: string, body: Uint8Array | null, headers: Headers) {
     const response = await this.http.raw(method, path, body as BodyInit | null, Object.fromEntries(headers), this.signed);
     const bytes = new Uint8Array(await response.arrayBuffer());
+    if (this.pages && method === 'GET' && path.startsWith('/api/records?')) this.pages((this.paged += 1));
     if (!response.ok) {
       try {
         this.problem = JSON.parse(new TextDecoder().decode(bytes)) as Problem;
@@ -64,6 +71,7 @@ class Carrier {
   run<T>(call: () => Promise<T> | T): Promise<T> {
     const next = this.last.then(async () => {
       this.problem = null;
+      this.paged = 0;
       try {
         return await call();
       } catch (why) {
@@ -145,7 +153,15 @@ export async function openCore(http: Http) {
       return { header: { ...read.header, signed: read.verified }, text: read.text, bytes: bytes ? (bytes.slice().buffer as ArrayBuffer) : null };
     }),
     clinical: (patient: string, types: RecordType[] | null) => carrier.run(async () => parse<ClinicalDocument>(await vault.document(patient, typesOf(types)))),
-    exportBundle: (patient: string, types: RecordType[] | null) => carrier.run(() => vault.exportBundle(patient, typesOf(types))),
+    /** Everything as one Bundle; `said` hears how many records came so far, at most. */
+    exportBundle: (patient: string, said: (done: number) => void) => carrier.run(async () => {
+      carrier.pages = (count) => said(count * EXPORT_PAGE);
+      try {
+        return await vault.exportBundle(patient, undefined);
+      } finally {
+        carrier.pages = null;
+      }
+    }),
     importFile: (patient: string, bytes: Uint8Array, name: string, type: string, author: string | null) => carrier.run(async () => {
       const about = { record_type: 'documents', file_name: name, content_type: mediaType(type), author_name: author };
       const done = isFhir(bytes) ? await vault.importFhir(patient, bytes, undefined, author ?? undefined) : await vault.addFile(patient, bytes, JSON.stringify(about));

@@ -95,7 +95,10 @@ export async function listen(world: Listening, signal: AbortSignal, silence = SI
     let pause = wait(failures, world.chance());
     try {
       const response = await world.open(last, signal);
-      if (response.status === 401 || response.status === 403) return;
+      if (response.status === 401 || response.status === 403) {
+        world.state(false);
+        return;
+      }
       if (response.status === 429) pause = Math.max(pause, Math.min(120, Number(response.headers.get('retry-after')) || 20) * 1000);
       if (!response.ok || !response.body) throw new Error('refused');
       const reader = response.body.getReader();

@@ -30,6 +30,8 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
   let live = false;
   let ended: VaultState['ended'] = null;
   let listening: AbortController | null = null;
+  /** Ways in and out that are under way here: they end sessions themselves. */
+  let moving = 0;
 
   // A session that ran out is opened again with the password above the screen,
   // so that nothing typed there is lost.
@@ -72,7 +74,10 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
       },
       sleep,
       chance: Math.random,
-    }, own.signal);
+    }, own.signal).then(() => {
+      // The stream ends with the session, often before it can say so.
+      if (!own.signal.aborted) return stillSignedIn();
+    });
   }
 
   async function heard(line: Line) {
@@ -86,12 +91,25 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
 
   /** A session was ended: perhaps this one, by its owner on another device. */
   async function stillSignedIn() {
+    const asked = listening;
+    if (moving > 0) return;
     try {
       await http.json('GET', '/api/auth/session', undefined);
     } catch (why) {
       if (!(why instanceof VaultFailure) || why.failure.status !== 401) return;
+      // Whoever came in anew meanwhile has another session.
+      if (moving > 0 || listening !== asked) return;
       http.forget();
       leave('elsewhere');
+    }
+  }
+
+  async function move<T>(way: () => Promise<T>): Promise<T> {
+    moving += 1;
+    try {
+      return await way();
+    } finally {
+      moving -= 1;
     }
   }
 
@@ -148,18 +166,23 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
 
   async function unlock(password: string): Promise<VaultState> {
     if (!account) throw new VaultFailure({ code: 'session.missing' });
-    const before = await http.token().catch(() => null);
-    const now = await signIn(account.email, password);
-    // Unlocking signs in anew; the sign-in before it is no longer needed.
-    if (before) await http.raw('POST', '/api/auth/logout', null, { authorization: `Bearer ${before}` }, false).catch(() => undefined);
-    return now;
+    const { email } = account;
+    return move(async () => {
+      const before = await http.token().catch(() => null);
+      const now = await signIn(email, password);
+      // Unlocking signs in anew; the sign-in before it is no longer needed.
+      if (before) await http.raw('POST', '/api/auth/logout', null, { authorization: `Bearer ${before}` }, false).catch(() => undefined);
+      return now;
+    });
   }
 
-  async function recover(email: string, code: string, password: string) {
-    const fresh = await openCore(http);
-    const done = await fresh.recover(email, code, password);
-    take(fresh, done as unknown as SignedIn);
-    return { recovery_code: done.recovery_code };
+  function recover(email: string, code: string, password: string): Promise<{ recovery_code: string }> {
+    return move(async () => {
+      const fresh = await openCore(http);
+      const done = await fresh.recover(email, code, password);
+      take(fresh, done as unknown as SignedIn);
+      return { recovery_code: done.recovery_code };
+    });
   }
 
   function changed(of: string) {
@@ -210,19 +233,18 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
       await open().changePassword(account?.email ?? '', current, next);
     },
     recover,
-    async renewKit(code, password) {
+    renewKit: (code, password) => move(async () => {
       // The password is tried first: coming back with the kit sets it anew, and a
       // slip of the finger must not become the password.
       await unlock(password);
       return recover(account?.email ?? '', code, password);
-    },
-    async closeAccount(password) {
+    }),
+    closeAccount: (password) => move(async () => {
       await unlock(password);
-      stopListening();
       await http.json('DELETE', '/api/patients/profile', undefined);
       http.forget();
       leave('closed');
-    },
+    }),
 
     listHeaders(of) {
       const known = headers.get(of);

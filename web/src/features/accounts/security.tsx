@@ -6,7 +6,6 @@ import { useTranslation } from 'react-i18next';
 import { api, ok } from '../../lib/api.ts';
 import { away, moment } from '../../lib/format.ts';
 import { useMe, useVault, useWhy } from '../../lib/hooks.ts';
-import { usePoll } from '../../lib/live.ts';
 import { vault } from '../../lib/vault.ts';
 import { Confirm } from '../../ui/confirm.tsx';
 import { Note, Tag, Waiting } from '../../ui/pieces.tsx';
@@ -80,7 +79,7 @@ function RenewKit({ email }: { email: string }) {
         <div><Button type="submit" loading={renew.isPending}>{t('safety.kit_do')}</Button></div>
         <p className="small muted" style={{ margin: 0 }}>{t('safety.kit_lost')}</p>
       </form>
-      <Modal opened={fresh !== null} onClose={() => undefined} withCloseButton={false} closeOnEscape={false} closeOnClickOutside={false} size="lg" aria-label={t('accounts.kit')}>
+      <Modal opened={fresh !== null} onClose={() => undefined} withCloseButton={false} closeOnEscape={false} closeOnClickOutside={false} size="lg" title={t('accounts.kit')} styles={{ header: { display: 'none' } }}>
         {fresh ? <Kit code={fresh} email={email} onKept={() => { setFresh(null); setKept(true); }} /> : null}
       </Modal>
     </Card>
@@ -91,9 +90,9 @@ function Sessions() {
   const { t } = useTranslation();
   const why = useWhy();
   const queries = useQueryClient();
-  const poll = usePoll(30_000);
   const [asking, setAsking] = useState(false);
-  const sessions = useQuery({ queryKey: ['sessions'], queryFn: () => ok(api.GET('/api/auth/sessions')), refetchInterval: poll });
+  // Sign-ins elsewhere are not told of, only their ends.
+  const sessions = useQuery({ queryKey: ['sessions'], queryFn: () => ok(api.GET('/api/auth/sessions')), refetchInterval: 30_000, staleTime: 0 });
   const endOne = (id: string) => ok(api.DELETE('/api/auth/sessions/{id}', { params: { path: { id } } }));
   const renew = () => queries.invalidateQueries({ queryKey: ['sessions'] });
   const end = useMutation({ mutationFn: endOne, onSuccess: renew });

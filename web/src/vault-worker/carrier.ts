@@ -25,6 +25,9 @@ export class Carrier {
   problem: Problem | null = null;
   /** A link that is being ended: links end at an address of their own, with the same statement. */
   ending: string | null = null;
+  /** Hears how many pages of records came; set while somebody waits for all of them. */
+  pages: ((count: number) => void) | null = null;
+  private paged = 0;
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly http: Http, private readonly signed: boolean) {}
@@ -41,6 +44,7 @@ export class Carrier {
   private async send(method: string, path: string, body: Uint8Array | null, headers: Headers) {
     const response = await this.http.raw(method, path, body as BodyInit | null, Object.fromEntries(headers), this.signed);
     const bytes = new Uint8Array(await response.arrayBuffer());
+    if (this.pages && method === 'GET' && path.startsWith('/api/records?')) this.pages((this.paged += 1));
     if (!response.ok) {
       try {
         this.problem = JSON.parse(new TextDecoder().decode(bytes)) as Problem;
@@ -55,6 +59,7 @@ export class Carrier {
   run<T>(call: () => Promise<T> | T): Promise<T> {
     const next = this.last.then(async () => {
       this.problem = null;
+      this.paged = 0;
       try {
         return await call();
       } catch (why) {

@@ -36,7 +36,13 @@ fn port() -> Option<u16> {
 }
 
 async fn run(first: u16) -> std::io::Result<()> {
-    let port = |nth: u16| if first == 0 { 0 } else { first.saturating_add(nth) };
+    let port = |nth: u16| {
+        if first == 0 {
+            0
+        } else {
+            first.saturating_add(nth)
+        }
+    };
     let clock: Arc<dyn Clock> = Arc::new(Now);
     let mut said = serde_json::Map::new();
     let mut running = Vec::new();

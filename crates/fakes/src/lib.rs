@@ -13,8 +13,10 @@
 pub mod faults;
 pub mod fhir;
 pub mod journal;
+pub mod platforms;
 pub mod stage;
 
+pub use axum::Router;
 pub use faults::{Fault, Rule};
 pub use journal::Entry;
 pub use stage::{Named, Served, Stage, serve};

@@ -46,10 +46,20 @@ pub struct Named {
 /// Names calls.
 pub type NameCall = fn(&Method, &str) -> Named;
 
+/// Names calls that differ in their bodies only.
+pub type NameByBody = fn(&Method, &str, &[u8]) -> Named;
+
+/// How calls are named.
+#[derive(Clone, Copy)]
+enum Naming {
+    Path(NameCall),
+    Body(NameByBody),
+}
+
 /// A made-up system's faults, its journal and its clock.
 pub struct Stage {
     clock: Arc<dyn Clock>,
-    name: NameCall,
+    naming: Naming,
     plan: Mutex<FaultPlan>,
     journal: Mutex<Journal>,
     latency_millis: AtomicU64,
@@ -70,9 +80,18 @@ fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Stage {
     /// A stage where nothing goes wrong yet.
     pub fn new(clock: Arc<dyn Clock>, name: NameCall) -> Arc<Self> {
+        Self::naming(clock, Naming::Path(name))
+    }
+
+    /// The same for a system whose calls differ in their bodies only.
+    pub fn by_body(clock: Arc<dyn Clock>, name: NameByBody) -> Arc<Self> {
+        Self::naming(clock, Naming::Body(name))
+    }
+
+    fn naming(clock: Arc<dyn Clock>, naming: Naming) -> Arc<Self> {
         Arc::new(Self {
             clock,
-            name,
+            naming,
             plan: Mutex::default(),
             journal: Mutex::default(),
             latency_millis: AtomicU64::new(0),
@@ -217,7 +236,11 @@ async fn watch(State(stage): State<Arc<Stage>>, request: Request, next: Next) ->
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY_LEN).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let named = (stage.name)(&head.method, head.uri.path());
+    let path = head.uri.path();
+    let named = match stage.naming {
+        Naming::Path(name) => name(&head.method, path),
+        Naming::Body(name) => name(&head.method, path, &body),
+    };
     let (fault, nth) = hold(&stage.plan).call(&named.operation);
     let headers = HEADERS_OF_INTEREST.iter().filter_map(|name| {
         let value = head.headers.get(*name)?;

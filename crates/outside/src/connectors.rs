@@ -5,7 +5,16 @@
 //! when it is called again, what was delivered before, or anything of a record:
 //! schedules, retries and the ledger are the caller's.
 
+mod calls;
+mod carepatron;
+mod cliniko;
+mod encoded;
 pub mod fhir;
+mod healthie;
+mod multipart;
+mod people;
+mod rest;
+mod settings;
 mod wire;
 
 use std::sync::Arc;
@@ -14,7 +23,12 @@ use chartkey_domain::clock::Clock;
 use chartkey_domain::connections::{ConnectionKind, Connectors, Platform, Source};
 use rand_core::CryptoRng;
 
-use self::fhir::FhirSource;
+use self::calls::Calls;
+use self::carepatron::Carepatron;
+use self::cliniko::Cliniko;
+use self::fhir::{FhirDestination, FhirSource};
+use self::healthie::Healthie;
+use self::rest::Rest;
 use self::wire::Wire;
 use crate::http::{HttpClient, HttpError, HttpSettings};
 
@@ -43,6 +57,11 @@ impl Default for ConnectorLimits {
 #[derive(Debug)]
 pub struct Adapters {
     fhir: FhirSource,
+    fhir_destination: FhirDestination,
+    cliniko: Cliniko,
+    healthie: Healthie,
+    rest: Rest,
+    carepatron: Carepatron,
 }
 
 impl Adapters {
@@ -57,13 +76,20 @@ impl Adapters {
         clock: Arc<dyn Clock>,
         chance: Box<dyn CryptoRng + Send>,
     ) -> Result<Self, HttpError> {
+        let timeout = http.timeout;
         let http = HttpClient::new(HttpSettings {
             max_redirects: 0,
             ..http
         })?;
         let wire = Arc::new(Wire::new(http, clock, chance));
+        let calls = Calls::new(Arc::clone(&wire), timeout);
         Ok(Self {
             fhir: FhirSource::new(Arc::clone(&wire), limits),
+            fhir_destination: FhirDestination::new(Arc::clone(&wire), calls.clone()),
+            cliniko: Cliniko::new(calls.clone()),
+            healthie: Healthie::new(calls.clone()),
+            rest: Rest::new(calls.clone()),
+            carepatron: Carepatron::new(calls),
         })
     }
 
@@ -78,7 +104,13 @@ impl Connectors for Adapters {
         (kind == ConnectionKind::Fhir).then_some(&self.fhir as &dyn Source)
     }
 
-    fn platform(&self, _kind: ConnectionKind) -> Option<&dyn Platform> {
-        None
+    fn platform(&self, kind: ConnectionKind) -> Option<&dyn Platform> {
+        Some(match kind {
+            ConnectionKind::Fhir => &self.fhir_destination,
+            ConnectionKind::Carepatron => &self.carepatron,
+            ConnectionKind::Cliniko => &self.cliniko,
+            ConnectionKind::Healthie => &self.healthie,
+            ConnectionKind::Rest => &self.rest,
+        })
     }
 }

@@ -8,6 +8,7 @@
 mod access;
 mod assertion;
 mod bundle;
+mod destination;
 mod discover;
 mod file;
 mod fingerprint;
@@ -21,6 +22,7 @@ mod tokens;
 pub mod directory;
 pub mod launch;
 
+pub use destination::FhirDestination;
 pub use source::FhirSource;
 
 #[cfg(test)]

@@ -80,6 +80,11 @@ impl Wire {
         bytes
     }
 
+    /// Whether the operator allows the host of this URL by name, private or not.
+    pub(crate) fn is_allowed_host(&self, url: &url::Url) -> bool {
+        self.http.is_allowed_host(url)
+    }
+
     /// Begins a call, if the address may be called.
     ///
     /// # Errors

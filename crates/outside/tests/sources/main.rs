@@ -9,6 +9,7 @@
 
 mod files;
 mod hostile;
+mod plans;
 mod searches;
 mod tokens;
 mod world;

@@ -318,3 +318,11 @@ impl World {
 pub fn class(result: ConnectorResult<impl Sized>) -> ErrorClass {
     result.err().expect("it should have failed").class
 }
+
+/// Everything arrives, and in as many pages as it takes.
+pub async fn arrives(world: &World) {
+    let pulled = world.pull(None).await;
+    assert_eq!(pulled.failed, []);
+    assert_eq!(pulled.refused, []);
+    assert_eq!(pulled.count(), world.held());
+}

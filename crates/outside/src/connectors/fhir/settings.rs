@@ -7,6 +7,8 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use url::Url;
 
+use super::destination::DestinationSettings;
+
 /// The media type of FHIR in JSON.
 pub(super) const FHIR_JSON: &str = "application/fhir+json";
 
@@ -83,6 +85,8 @@ pub(super) struct Settings {
     pub(super) key_id: String,
     /// `ES384` or `RS384`, of a secret that is a key.
     pub(super) algorithm: String,
+    /// What a server is told that documents are pushed to.
+    pub(super) destination: DestinationSettings,
 }
 
 impl Default for Settings {
@@ -101,6 +105,7 @@ impl Default for Settings {
             client_auth: ClientAuth::default(),
             key_id: String::new(),
             algorithm: "ES384".to_owned(),
+            destination: DestinationSettings::default(),
         }
     }
 }

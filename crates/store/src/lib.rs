@@ -13,6 +13,8 @@ pub mod accounts;
 pub mod analytics;
 pub mod batches;
 pub mod blobs;
+pub mod connections;
+pub mod deliveries;
 pub mod engine;
 pub mod events;
 pub mod grants;
@@ -26,6 +28,7 @@ pub mod requests;
 pub mod sessions;
 pub mod settings;
 pub mod shares;
+pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tokens;

@@ -6,7 +6,10 @@
 use crate::engine::{Connection, StoreError, Tx};
 use crate::params;
 
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_base.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/0001_base.sql")),
+    (3, include_str!("../migrations/0003_sync.sql")),
+];
 
 /// Brings the database to the newest version, each migration in its own
 /// transaction together with the row that says so.

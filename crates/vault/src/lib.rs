@@ -17,6 +17,7 @@
 //! | [`grant`], [`granting`], [`settle`] | keyrings, grants, epochs, adoption |
 //! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
+//! | [`delivery`] | destinations, and version keys sealed to them |
 //! | [`moving`], [`rekey`] | re-classified records; new keys for an account |
 //! | [`import`], [`large`], [`reading`], [`contents`] | imports, large files; lists, contents, what they tell |
 //! | [`http`], [`session`], [`sharing`] | the protocol over HTTP; ways in, grants and links over it |
@@ -29,6 +30,7 @@ pub mod bytes;
 pub mod chain;
 pub mod client;
 pub mod contents;
+pub mod delivery;
 pub mod epoch;
 pub mod error;
 pub mod grant;

@@ -7,6 +7,7 @@
 //! in types that wipe themselves, and dies with the request.
 
 mod cache;
+mod delivering;
 mod export;
 mod files;
 mod records;

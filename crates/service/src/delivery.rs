@@ -32,6 +32,7 @@ use crate::{Protect, Service};
 pub use decide::{
     DeliveryView, confirm_hand_off, dismiss_delivery, list_deliveries, retry_delivery,
 };
+pub(crate) use owed::is_owed;
 pub use owed::{owed, seal_owed};
 pub(crate) use reach::{Reach, may_act};
 pub(crate) use reconcile::reconcile;

@@ -150,6 +150,9 @@ pub async fn sweep(service: &Service) {
     if let Err(error) = sync::sweep(service).await {
         tracing::warn!(?error, "keys of deliveries were not swept");
     }
+    if let Err(error) = crate::charts::sweep(service).await {
+        tracing::warn!(?error, "unclaimed charts were not swept");
+    }
     if let Err(error) = accounts::expire_pending(service).await {
         tracing::warn!(?error, "pending accounts were not swept");
     }

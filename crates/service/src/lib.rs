@@ -33,6 +33,8 @@ pub mod assisted;
 pub mod audit;
 pub mod blobs;
 pub mod caller;
+pub mod charts;
+pub mod claims;
 pub mod connections;
 pub mod delivery;
 pub mod events;
@@ -53,6 +55,7 @@ pub mod shares;
 pub mod shl;
 pub mod sync;
 pub mod trail;
+pub mod users;
 #[cfg(feature = "testing")]
 pub mod world;
 

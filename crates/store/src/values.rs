@@ -3,8 +3,8 @@
 
 use chartkey_domain::connections::{ConnectionKind, Direction};
 use chartkey_domain::ids::{
-    AccountId, BatchId, BlobId, ConnectionId, DeliveryId, GrantId, Id, JobId, PatientId, RecordId,
-    RequestId, SessionId, SyncId, ViewId,
+    AccountId, BatchId, BlobId, ClaimId, ConnectionId, DeliveryId, DocumentRequestId, GrantId, Id,
+    JobId, PatientId, RecordId, RequestId, SessionId, SyncId, ViewId,
 };
 use chartkey_domain::sync::{
     DeliveryState, LinkState, LogAction, LogStatus, Operation, RunState, Trigger,
@@ -32,19 +32,21 @@ macro_rules! ids {
     )*};
 }
 ids!(
+    ClaimId,
+    ConnectionId,
+    DeliveryId,
+    DocumentRequestId,
+    SyncId,
     Id,
     AccountId,
     BatchId,
     BlobId,
-    ConnectionId,
-    DeliveryId,
     GrantId,
     JobId,
     PatientId,
     RecordId,
     RequestId,
     SessionId,
-    SyncId,
     ViewId
 );
 

@@ -6,8 +6,8 @@ use chartkey_domain::ids::{
     AccountId, ConnectionId, GrantId, Id, PatientId, RecordId, RequestId, SessionId,
 };
 use chartkey_domain::policy::{
-    AccountFacts, Caller, ConnectionFacts, EntryFacts, LinkFacts, LinkProof, PatientFacts,
-    RecordFacts, RequestFacts, SessionFacts, Target,
+    AccountFacts, Caller, ChartFacts, ClaimFacts, ConnectionFacts, EntryFacts, LinkFacts,
+    LinkProof, PatientFacts, RecordFacts, RequestFacts, SessionFacts, Target,
 };
 use chartkey_domain::records::{Compartment, Kind, Kinds, RecordType, RecordTypes};
 use jiff::{SignedDuration, Timestamp};
@@ -354,6 +354,9 @@ pub enum Thing {
     Entry(EntryFacts),
     Connection(ConnectionFacts),
     Attachment(ConnectionFacts),
+    Caseload(bool),
+    Chart(ChartFacts),
+    Claim(ClaimFacts),
 }
 
 impl Thing {
@@ -371,6 +374,9 @@ impl Thing {
             Self::Entry(entry) => Target::Entry(entry),
             Self::Connection(connection) => Target::Connection(connection),
             Self::Attachment(connection) => Target::Attachment(&cast.patient, connection),
+            Self::Caseload(may) => Target::Caseload(*may),
+            Self::Chart(chart) => Target::Chart(&cast.patient, chart),
+            Self::Claim(claim) => Target::Claim(&cast.patient, claim),
         }
     }
 }
@@ -420,8 +426,22 @@ pub fn things(granted: RecordType, other: RecordType) -> Vec<(&'static str, Thin
         patient: ELSEWHERE,
         ..link_grant()
     };
+    let chart = |opened_by, claimed| Thing::Chart(ChartFacts { opened_by, claimed });
+    let claim = |claimant, patient| Thing::Claim(ClaimFacts { claimant, patient });
     vec![
         ("", Thing::Public),
+        (
+            "charts, being of a type that opens them",
+            Thing::Caseload(true),
+        ),
+        ("charts, being of another type", Thing::Caseload(false)),
+        ("the chart that one opened", chart(ME, false)),
+        ("… which was claimed", chart(ME, true)),
+        ("a chart that another opened", chart(SOMEONE, false)),
+        ("… which was claimed by its patient", chart(SOMEONE, true)),
+        ("one's own confirmed claim", claim(ME, PATIENT)),
+        ("another's confirmed claim", claim(SOMEONE, PATIENT)),
+        ("a claim on another patient", claim(ME, ELSEWHERE)),
         ("the installation", Thing::Deployment),
         ("one's own account", Thing::Account(ME)),
         ("another account", Thing::Account(SOMEONE)),

@@ -359,9 +359,6 @@ pub struct SourceFile {
     pub content_type: String,
     /// The bytes. Open content: on its way to be sealed.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// SHA-256 of what stays the same when a document is generated anew for every
-    /// read; of the bytes where it is not. Equal means nothing new was said.
-    pub fingerprint: [u8; 32],
 }
 
 impl std::fmt::Debug for SourceFile {

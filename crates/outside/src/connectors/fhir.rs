@@ -11,7 +11,6 @@ mod bundle;
 mod destination;
 mod discover;
 mod file;
-mod fingerprint;
 mod outcome;
 mod paging;
 mod plan;

@@ -153,7 +153,9 @@ async fn a_next_link_elsewhere_is_not_followed_and_gets_no_token() {
     let page = world.first("Observation").await.unwrap();
     assert_eq!(page.resources.len(), 10); // what came before it is kept
     let next = world.page("Observation", page.next.as_deref()).await;
-    assert_eq!(class(next), Class::Address);
+    let error = next.err().unwrap();
+    assert_eq!(error.class, Class::Forbidden);
+    assert_eq!(error.remote_code.as_deref(), Some("paging.foreign"));
     assert_eq!(other.stage().journal(), []);
 }
 

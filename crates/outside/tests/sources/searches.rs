@@ -159,7 +159,7 @@ async fn a_next_link_beyond_all_measure_is_not_followed_and_the_page_is_kept() {
     let page = world.first(OBSERVATIONS).await.unwrap();
     assert_eq!(page.resources.len(), 10);
     let next = world.page(OBSERVATIONS, page.next.as_deref()).await;
-    assert_eq!(class(next), Class::Broken);
+    assert_eq!(class(next), Class::Forbidden);
 }
 
 // 13

@@ -157,8 +157,6 @@ fn no_answer_whatever_is_in_it_makes_reading_it_panic() {
         drop(super::outcome::missing(&bytes));
         drop(super::directory::read(&bytes));
         assert!(super::file::sniff(&bytes).is_none_or(|kind| kind.contains('/')));
-        let print = super::fingerprint::fingerprint("text/xml", &bytes);
-        assert_eq!(print, super::fingerprint::fingerprint("text/plain", &bytes));
         if let Ok(text) = std::str::from_utf8(&bytes) {
             drop(super::paging::Walk::resume(text));
         }

@@ -7,7 +7,7 @@ use super::bench::{BIRTH_DATE, Bench, DEDUPE, EMAIL, Fake, NoTokens, Shape, ann,
 
 fn sink(bench: &Bench) -> &FhirSink {
     match &bench.fake {
-        Fake::Fhir(sink) => sink,
+        Fake::Fhir(running) => &running.platform,
         _ => panic!("another platform"),
     }
 }

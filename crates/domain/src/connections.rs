@@ -506,6 +506,10 @@ pub struct ProviderEndpoint {
 
 /// What a platform can do with documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that a platform can or cannot"
+)]
 pub struct Capabilities {
     /// Clients can be looked for.
     pub find_client: bool,

@@ -236,9 +236,9 @@ impl Bench {
             fake,
             received,
             stage,
-            adapters,
             clock,
             endpoint,
+            adapters,
             origin,
         }
     }

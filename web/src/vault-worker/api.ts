@@ -39,7 +39,15 @@ export interface VaultState {
   patient: string | null;
   /** Whether tabs share this vault. */
   shared: boolean;
+  /** Whether what changes elsewhere is heard of at once. */
+  live: boolean;
+  /** Why nobody is signed in any more, where it was not their own doing. */
+  ended: 'elsewhere' | 'closed' | null;
 }
+
+/** What something that was heard of is about; `reset` is everything. */
+export type Topic = 'records' | 'grants' | 'requests' | 'shares' | 'session' | 'reset';
+export const TOPICS: readonly Topic[] = ['records', 'grants', 'requests', 'shares', 'session', 'reset'];
 
 export interface Coding { system?: string; code?: string; display?: string }
 
@@ -112,6 +120,9 @@ export interface ImportReport {
   rejected: { index: number; reason: string }[];
 }
 
+/** A record taken along: the Bundle, and the files that are too large to stand in it. */
+export interface Export { bundle: Blob; left_out: { id: string; name: string; size: number }[] }
+
 export interface NewText { title: string; text: string; date: string | null; record_type: RecordType }
 
 // --- sharing ------------------------------------------------------------------
@@ -163,19 +174,50 @@ export interface OpenedLink {
   recipient_name: string | null;
   message: string | null;
   types: RecordType[];
-  expires_at: string;
+  expires_at: string | null;
   may_download: boolean;
   headers: RecordHeader[];
   document: ClinicalDocument;
+  /** Of a link of another system. */
+  other: OtherSystem | null;
+}
+
+/** What is to be said of a link that is not ours. */
+export interface OtherSystem {
+  /** Where it is kept. */
+  host: string;
+  label: string | null;
+  /** Files of kinds that are not read here. */
+  unread: number;
+  /** Health cards, whose issuer's signature was not checked. */
+  cards: number;
 }
 
 // --- the trail -----------------------------------------------------------------
 
+/**
+ * What the log was found to be: whole, or what is wrong with it. `changed`: an
+ * entry is not what was logged. `told`: the list shows something else than the
+ * log holds. `shorter`: entries are gone. `forked`: two logs are shown.
+ * `unreadable`: the statement is none.
+ */
+export type Verdict = 'whole' | 'changed' | 'told' | 'shorter' | 'forked' | 'unreadable';
+
+/** One thing that was compared, with what it was compared by. */
+export type TrailStep = { verdict: Verdict } & (
+  | { what: 'checkpoint'; origin: string; size: number; root: string; signer: string }
+  | { what: 'entry'; entry: number; action: string; at: string; leaf: string; hashes: number; size: number }
+  | { what: 'consistency'; from: number; from_root: string; met_at: string | null; to: number; to_root: string; hashes: number }
+);
+
 export interface TrailCheck {
-  ok: boolean;
+  verdict: Verdict;
   /** What was compared, in order. */
-  steps: { what: 'checkpoint' | 'inclusion' | 'consistency'; ok: boolean; detail: string }[];
+  steps: TrailStep[];
 }
+
+/** An entry as a list showed it; it is held against what the log holds. */
+export interface ListedEntry { id: number; action: string; at: string; actor: { kind: string; id?: string | null } }
 
 // --- failures -------------------------------------------------------------------
 
@@ -193,7 +235,8 @@ export class VaultFailure extends Error {
 export type Events =
   | { event: 'state'; state: VaultState }
   | { event: 'progress'; job: string; stage: 'reading' | 'sealing' | 'sending' | 'done'; done: number; total: number }
-  | { event: 'changed'; patient: string };
+  | { event: 'changed'; patient: string }
+  | { event: 'heard'; topic: Topic; subject: string | null };
 
 export interface VaultApi {
   state(): Promise<VaultState>;
@@ -212,16 +255,23 @@ export interface VaultApi {
   refreshAccount(): Promise<VaultState>;
   changePassword(current: string, next: string): Promise<void>;
   recover(email: string, code: string, password: string): Promise<{ recovery_code: string }>;
+  /** A new recovery kit for the present one; the password stays, other devices are signed out. */
+  renewKit(code: string, password: string): Promise<{ recovery_code: string }>;
+  /** Ends the account and destroys the record, for good; the password is asked anew. */
+  closeAccount(password: string): Promise<void>;
 
   listHeaders(patient: string): Promise<RecordHeader[]>;
   readRecord(patient: string, record: string): Promise<RecordContent>;
   /** What these types say, as a clinician reads it; everything where none are named. */
   clinical(patient: string, types: RecordType[] | null): Promise<ClinicalDocument>;
-  exportBundle(patient: string, types: RecordType[] | null): Promise<string>;
+  /** Everything as one FHIR Bundle, opened and put together here. */
+  exportRecord(patient: string, job: string): Promise<Export>;
   importFile(patient: string, file: File, job: string): Promise<ImportReport>;
   addText(patient: string, text: NewText): Promise<ImportReport>;
   settle(patient: string): Promise<void>;
 
+  /** What whoever is granted this part would read now. */
+  previewShare(patient: string, part: { types: RecordType[]; kinds: Kind[]; records: string[] | null }): Promise<ClinicalDocument>;
   createLink(patient: string, link: NewLink): Promise<MadeLink>;
   linkUrl(patient: string, grant: string): Promise<{ url: string; shlink: string | null }>;
   createGrant(patient: string, grant: NewGrant): Promise<void>;
@@ -231,12 +281,20 @@ export interface VaultApi {
   covers(patient: string): Promise<Cover[]>;
   fingerprint(account: string): Promise<Fingerprint>;
 
-  openLink(token: string, key: string, reader: string, passcode: string | null): Promise<OpenedLink>;
-  readShared(record: string): Promise<RecordContent>;
-  exportShared(): Promise<string>;
-
-  verifyEntry(entry: number): Promise<TrailCheck>;
+  verifyEntry(entry: ListedEntry): Promise<TrailCheck>;
   verifyTrail(): Promise<TrailCheck>;
 }
 
-export type Method = keyof VaultApi;
+/** What a link's reader may ask; they have no account. */
+export interface VisitApi {
+  accessToken(): Promise<null>;
+  openLink(token: string, key: string, reader: string, passcode: string | null): Promise<OpenedLink>;
+  /** A link of another system, with its files as they came from wherever they are kept. */
+  openHealthLink(text: string, files: string[]): Promise<OpenedLink>;
+  /** Forgets what was opened. */
+  closeLink(): Promise<void>;
+  readShared(record: string): Promise<RecordContent>;
+  exportShared(): Promise<string>;
+}
+
+export type Method = keyof VaultApi | keyof VisitApi;

@@ -7,7 +7,8 @@ use chartkey_vault::client::Authorship;
 use chartkey_vault::contents::clinical;
 use chartkey_vault::http::Http;
 use chartkey_vault::link::parse_url;
-use chartkey_vault::sharing::{LinkWords, Visit, Visitor};
+use chartkey_vault::sharing::LinkWords;
+use chartkey_vault::visit::{Visit, Visitor};
 use chartkey_vault::{Transport, VaultError};
 
 use crate::wire::{CLINICAL, Person, Stage, act, texts};

@@ -3,7 +3,8 @@
 use chartkey_fhir::RecordType;
 use chartkey_vault::VaultError;
 use chartkey_vault::http::Http;
-use chartkey_vault::sharing::{LinkWords, Visit, Visitor};
+use chartkey_vault::sharing::LinkWords;
+use chartkey_vault::visit::{Visit, Visitor};
 use serde_json::{Value, json};
 
 use crate::wire::{Stage, act, texts};

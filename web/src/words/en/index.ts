@@ -1,7 +1,10 @@
 /** Everything a person reads, in English. */
-import { activity, clinical, home, kinds, records, types } from './records.ts';
+import { activity, disclosures, numbers } from './audit.ts';
+import { clinical, home, kinds, records, types } from './records.ts';
 import { accounts, admin, common, errors, nav, patients, settings } from './people.ts';
+import { requests } from './requests.ts';
+import { office, safety } from './security.ts';
 import { shares, viewer } from './shares.ts';
 
-export const en = { common, nav, errors, accounts, settings, admin, patients, home, records, types, kinds, clinical, activity, shares, viewer };
+export const en = { common, nav, errors, accounts, settings, admin, patients, home, records, types, kinds, clinical, activity, disclosures, numbers, requests, safety, office, shares, viewer };
 export type Words = typeof en;

@@ -238,7 +238,8 @@ pub enum ErrorClass {
     TooLarge,
     /// The answer is not what it claims to be.
     Broken,
-    /// A search's pages are over: begin the search again.
+    /// A search's pages, or the steps of a put, are over: begin again, without
+    /// what was to be handed in.
     Expired,
     /// The address may not be called (private, not https, redirects there).
     Address,

@@ -15,4 +15,5 @@ mod contract;
 mod faults;
 mod fhir;
 mod healthie;
+mod page;
 mod rest;

@@ -106,10 +106,18 @@ export interface ClinicalDocument {
 
 export interface ImportReport {
   file: string;
+  /** Whether it was read entry by entry; else it was kept as a file. */
+  read: boolean;
   created: number;
   updated: number;
   unchanged: number;
-  rejected: { index: number; reason: string }[];
+  /** Ids of what is new or changed. */
+  written: string[];
+  /** What was not taken. */
+  rejected: { index: number; code: string; reason: string }[];
+  /** What is odd in what was taken; the first of them. */
+  odd: { index: number | null; code: string; pointer: string }[];
+  odd_count: number;
 }
 
 export interface NewText { title: string; text: string; date: string | null; record_type: RecordType }
@@ -231,7 +239,8 @@ export interface VaultApi {
   /** What these types say, as a clinician reads it; everything where none are named. */
   clinical(patient: string, types: RecordType[] | null): Promise<ClinicalDocument>;
   exportBundle(patient: string, types: RecordType[] | null): Promise<string>;
-  importFile(patient: string, file: File, job: string): Promise<ImportReport>;
+  /** Reads FHIR entry by entry and keeps anything else as it is; `whole` keeps that, too. */
+  importFile(patient: string, file: File, job: string, whole: boolean): Promise<ImportReport>;
   addText(patient: string, text: NewText): Promise<ImportReport>;
   settle(patient: string): Promise<void>;
 

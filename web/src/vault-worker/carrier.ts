@@ -25,6 +25,8 @@ export class Carrier {
   problem: Problem | null = null;
   /** A link that is being ended: links end at an address of their own, with the same statement. */
   ending: string | null = null;
+  /** Told of the bytes of each request that was carried, while something large is on its way. */
+  onSent: ((bytes: number) => void) | null = null;
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly http: Http, private readonly signed: boolean) {}
@@ -40,6 +42,7 @@ export class Carrier {
 
   private async send(method: string, path: string, body: Uint8Array | null, headers: Headers) {
     const response = await this.http.raw(method, path, body as BodyInit | null, Object.fromEntries(headers), this.signed);
+    this.onSent?.(body?.byteLength ?? 0);
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (!response.ok) {
       try {

@@ -110,7 +110,6 @@ export const shares = {
   recipient_add: 'Add another recipient',
   recipient_remove: 'Remove {{name}}',
   recipient_each: 'Each gets a link of their own, which you can take back alone.',
-  needs_address: 'A mail needs an address.',
   address_twice: 'This address is there already.',
   passcode_length: 'Between 4 and 64 characters.',
   words: 'Passcode and message',

@@ -48,7 +48,6 @@ export const shares = {
   recipient_add: 'Añadir otro destinatario',
   recipient_remove: 'Quitar a {{name}}',
   recipient_each: 'Cada uno recibe su propio enlace, que puede retirar por separado.',
-  needs_address: 'Un correo necesita una dirección.',
   address_twice: 'Esta dirección ya está.',
   passcode_length: 'Entre 4 y 64 caracteres.',
   words: 'Código y mensaje',

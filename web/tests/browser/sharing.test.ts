@@ -156,7 +156,7 @@ test('a range of dates is shared, sensitive records by a choice of their own', a
   await openDialog();
   await dialog().getByLabel('Name of the recipient').fill('Clinic');
   await dialog().getByRole('button', { name: 'Everything' }).click();
-  await dialog().getByText('Only from a certain time').click();
+  await dialog().getByLabel('Only from a certain time').check();
   await dialog().getByLabel('From', { exact: true }).fill('2024-01-01');
   await dialog().getByLabel('To', { exact: true }).fill('2024-12-31');
   await dialog().getByText(/^2 entries/).waitFor();

@@ -57,7 +57,7 @@ export function Open({ link }: { link: OpenedLink }) {
       <header className="viewer-bar">
         <span className="brand"><Mark /> Chartkey</span>
         <div className="row no-print">
-          {link.expires_at ? <Tag tone="good"><IconShieldLock size={15} aria-hidden /> {t('viewer.until', { when: away(link.expires_at) })}</Tag> : null}
+          {link.expires_at ? <Tag tone="good"><IconShieldLock size={15} aria-hidden /> {t('viewer.closes', { when: away(link.expires_at) })}</Tag> : null}
           <Languages />
           <Button size="compact-md" variant="default" leftSection={<IconPrinter size={17} />} onClick={() => window.print()}>{t('viewer.print')}</Button>
           {link.may_download ? <Button size="compact-md" loading={taking} leftSection={<IconDownload size={17} />} onClick={() => void download()}>{t('viewer.download')}</Button> : null}

@@ -215,4 +215,6 @@ export const viewer = {
   cards_other: '{{count}} health cards are among it. Their issuers\' signatures were not checked here.',
   unread_one: '{{count}} file is of a kind that is not shown here.',
   unread_other: '{{count}} files are of kinds that are not shown here.',
+  closes: 'Closes {{when}}',
+  who_more_other: 'Whoever keeps the link learns this name.',
 };

@@ -129,4 +129,6 @@ export const viewer = {
   cards_other: 'Incluye {{count}} tarjetas sanitarias. Las firmas de sus emisores no se comprobaron aquí.',
   unread_one: '{{count}} archivo es de un tipo que no se muestra aquí.',
   unread_other: '{{count}} archivos son de tipos que no se muestran aquí.',
+  closes: 'Se cierra {{when}}',
+  who_more_other: 'Quien guarda el enlace conocerá este nombre.',
 };

@@ -345,7 +345,9 @@ pub struct SourcePage {
     pub newest: Option<Timestamp>,
     /// Handed in again for the next page; absent on the last.
     pub next: Option<String>,
-    /// Entries that could not be taken, by reason code.
+    /// Entries that could not be taken, and reasons why a search's results are not
+    /// all there are (`paging.…`, the other end's own codes), by code. Where this
+    /// is not empty, what a search did not bring is not known to be gone.
     pub refused: Vec<String>,
 }
 
@@ -356,6 +358,9 @@ pub struct SourceFile {
     pub content_type: String,
     /// The bytes. Open content: on its way to be sealed.
     pub bytes: Zeroizing<Vec<u8>>,
+    /// SHA-256 of what stays the same when a document is generated anew for every
+    /// read; of the bytes where it is not. Equal means nothing new was said.
+    pub fingerprint: [u8; 32],
 }
 
 impl std::fmt::Debug for SourceFile {
@@ -425,6 +430,76 @@ pub struct PageAsk<'a> {
     pub since: Option<Timestamp>,
     /// The last page's `next`.
     pub next: Option<&'a str>,
+}
+
+// --- authorising a source ---------------------------------------------------------
+
+/// What a SMART standalone patient launch is begun with.
+#[derive(Clone, Copy)]
+pub struct LaunchAsk<'a> {
+    /// Registered with the server.
+    pub client_id: &'a str,
+    /// Where the patient's browser comes back to, exactly as registered.
+    pub redirect_uri: &'a str,
+    /// What to ask for; chosen from what the server advertises where none.
+    pub scope: Option<&'a str>,
+    /// Random, bound to the person's session, checked when they come back.
+    pub state: &'a str,
+    /// PKCE: random, 43 to 128 characters of `[A-Za-z0-9-._~]`; kept until then.
+    pub verifier: &'a str,
+}
+
+/// Where a patient's browser is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The whole URL.
+    pub authorize_url: String,
+    /// Where the code is traded, and tokens are refreshed later.
+    pub token_url: String,
+}
+
+/// What a patient came back with, and what it is traded with.
+#[derive(Clone, Copy)]
+pub struct LaunchAnswer<'a> {
+    /// From [`Launch`].
+    pub token_url: &'a str,
+    /// As asked with.
+    pub client_id: &'a str,
+    /// For confidential clients.
+    pub client_secret: Option<&'a str>,
+    /// As asked with.
+    pub redirect_uri: &'a str,
+    /// The code in the redirect.
+    pub code: &'a str,
+    /// As asked with.
+    pub verifier: &'a str,
+}
+
+/// The door to providers' sign-in: SMART standalone patient launch.
+pub trait Launcher: Send + Sync {
+    /// Where to send the patient. Of the endpoint, only the address and the
+    /// settings count.
+    fn begin<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        ask: LaunchAsk<'a>,
+    ) -> BoxFuture<'a, ConnectorResult<Launch>>;
+
+    /// Trades the code for tokens. A code works once.
+    fn finish<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        answer: LaunchAnswer<'a>,
+    ) -> BoxFuture<'a, ConnectorResult<TokenState>>;
+}
+
+/// A provider in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderEndpoint {
+    /// As people know it, at most 200 characters.
+    pub name: String,
+    /// Its FHIR base, `https`, without a trailing slash.
+    pub base_url: String,
 }
 
 // --- destinations -----------------------------------------------------------------

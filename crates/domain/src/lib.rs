@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod blobs;
+pub mod charts;
 pub mod clock;
 pub mod codes;
 pub mod connections;

@@ -1,5 +1,7 @@
-//! All I/O that is not the database: mail, blobs, outgoing HTTP.
+//! All I/O that is not the database: mail, blobs, outgoing HTTP,
+//! and how other systems are spoken to.
 
 pub mod blobs;
+pub mod connectors;
 pub mod http;
 pub mod mail;

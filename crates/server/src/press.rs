@@ -66,6 +66,25 @@ impl Press {
                 templates::access_ends_soon(audience, *at, url.as_ref())
             }
             Content::RequestCreated => templates::access_requested(&self.url("/sharing")?),
+            Content::Invitation {
+                inviter,
+                token,
+                valid_until,
+            } => {
+                let path = match token {
+                    Some(token) => format!("/claim#invitation={token}"),
+                    None => "/sign-up".to_owned(),
+                };
+                templates::invitation(&templates::AccountInvitation {
+                    inviter_name: inviter,
+                    url: &self.url(&path)?,
+                    valid_until: *valid_until,
+                    has_chart: token.is_some(),
+                })
+            }
+            Content::ChartEndsSoon { at } => {
+                templates::chart_ends_soon(*at, &self.url("/practice")?)
+            }
         })
     }
 }

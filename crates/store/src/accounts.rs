@@ -477,15 +477,40 @@ pub struct PatientProfileRow {
     pub contact_p: Option<Vec<u8>>,
 }
 
-/// The patients that an account owns, oldest first.
+/// The patients that an account owns: its own first, then charts that it took
+/// over, each oldest first.
 pub fn list_owned_patients(
     reader: &mut Reader,
     owner: AccountId,
 ) -> Result<Vec<PatientProfileRow>, StoreError> {
     reader.query(
-        "SELECT id, owner_account, assisted_access, name_p, birth_date_p, contact_p \
-         FROM patients WHERE owner_account = ?1 ORDER BY created_at, id",
+        "SELECT patients.id, owner_account, assisted_access, name_p, birth_date_p, contact_p \
+         FROM patients LEFT JOIN charts ON charts.patient_id = patients.id \
+         WHERE owner_account = ?1 \
+         ORDER BY CASE WHEN charts.patient_id IS NULL THEN 0 ELSE 1 END, patients.created_at, patients.id",
         params![owner],
+        |row| {
+            Ok(PatientProfileRow {
+                id: row.get(0)?,
+                owner: row.get(1)?,
+                assisted_access: row.get(2)?,
+                name_p: row.get(3)?,
+                birth_date_p: row.get(4)?,
+                contact_p: row.get(5)?,
+            })
+        },
+    )
+}
+
+/// What a profile shows of one patient.
+pub fn lookup_patient_profile(
+    reader: &mut Reader,
+    patient: PatientId,
+) -> Result<Option<PatientProfileRow>, StoreError> {
+    reader.query_opt(
+        "SELECT patients.id, owner_account, assisted_access, name_p, birth_date_p, contact_p \
+         FROM patients WHERE id = ?1",
+        params![patient],
         |row| {
             Ok(PatientProfileRow {
                 id: row.get(0)?,

@@ -171,12 +171,11 @@ pub fn lookup_statement(
     patient: PatientId,
     grant: GrantId,
 ) -> Result<Option<StatementRow>, StoreError> {
-    // Ids are hex digits and hyphens: nothing in them is a pattern.
-    let pattern = format!("%\"grant\":\"{grant}\"%");
     db.query_opt(
-        "SELECT seq, kind, body, signature, cosignature, hash FROM patient_statements
-         WHERE patient_id = ?1 AND kind = 'grant' AND body LIKE ?2 ORDER BY seq LIMIT 1",
-        params![patient, pattern],
+        "SELECT s.seq, s.kind, s.body, s.signature, s.cosignature, s.hash
+         FROM grants g JOIN patient_statements s ON s.patient_id = g.patient_id AND s.seq = g.statement_seq
+         WHERE g.id = ?2 AND g.patient_id = ?1 AND s.kind = 'grant'",
+        params![patient, grant],
         |row| {
             Ok(StatementRow {
                 seq: row.get(0)?,

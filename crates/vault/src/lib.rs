@@ -17,7 +17,7 @@
 //! | [`grant`], [`granting`], [`settle`] | keyrings, grants, epochs, adoption |
 //! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
-//! | [`moving`], [`rekey`] | re-classified records; new keys for an account |
+//! | [`moving`], [`rekey`], [`claim`] | re-classified records; new keys for an account; charts taken over |
 //! | [`import`], [`large`], [`reading`], [`contents`] | imports, large files; lists, contents, what they tell |
 //! | [`http`], [`session`], [`sharing`], [`visit`] | the protocol over HTTP; ways in, grants and links over it; a link's reader |
 //! | [`protocol`] | the messages |
@@ -27,6 +27,7 @@ pub mod asking;
 pub mod bundle;
 pub mod bytes;
 pub mod chain;
+pub mod claim;
 pub mod client;
 pub mod contents;
 pub mod epoch;

@@ -3,7 +3,7 @@
  * is locked it asks for the password above the screen, which stays as it was.
  */
 import { Button, PasswordInput } from '@mantine/core';
-import { useIdle } from '@mantine/hooks';
+import { useIdle, useNetwork } from '@mantine/hooks';
 import {
   IconActivity, IconFolderHeart, IconHome, IconLock, IconLogout, IconSettings, IconShare3, IconShieldCog, IconUsers,
 } from '@tabler/icons-react';
@@ -12,8 +12,9 @@ import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/reac
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useVault, useWhy } from '../lib/hooks.ts';
+import { useLive } from '../lib/live.ts';
 import { vault } from '../lib/vault.ts';
-import { Mark, Waiting } from '../ui/pieces.tsx';
+import { Mark, Note, Waiting } from '../ui/pieces.tsx';
 import type { Account } from '../vault-worker/api.ts';
 
 const SCREENS = {
@@ -32,14 +33,22 @@ export function Inside() {
   useEffect(() => {
     if (state?.account) wanted.current = here;
   }, [state, here]);
+  const queries = useQueryClient();
+  const out = state !== null && (state.state === 'out' || !state.account);
+  // Whoever signs in next sees nothing of whoever was here.
+  useEffect(() => {
+    if (out) queries.clear();
+  }, [out, queries]);
   if (!state) return <Waiting />;
-  if (state.state === 'out' || !state.account) return <Navigate to="/sign-in" search={{ next: wanted.current }} replace />;
+  if (out || !state.account) return <Navigate to="/sign-in" search={{ ...(state.ended === 'closed' ? {} : { next: wanted.current }), ...(state.ended ? { why: state.ended } : {}) }} replace />;
   return <Frame account={state.account} locked={state.state === 'locked'} />;
 }
 
 function Frame({ account, locked }: { account: Account; locked: boolean }) {
   const { t } = useTranslation();
   const idle = useIdle(30_000);
+  const { online } = useNetwork();
+  useLive();
   useEffect(() => {
     if (idle) return;
     void vault.touch();
@@ -75,7 +84,10 @@ function Frame({ account, locked }: { account: Account; locked: boolean }) {
           <Link to={firstScreen(account.kind)} className="brand"><Mark size={26} /> Chartkey</Link>
           <button type="button" className="nav" style={{ width: 'auto' }} onClick={() => void vault.lock()} aria-label={t('nav.lock')}><IconLock size={20} aria-hidden /></button>
         </nav>
-        <main id="main" className="page" tabIndex={-1}><Outlet /></main>
+        <main id="main" className="page" tabIndex={-1}>
+          {online ? null : <div className="offline" role="status"><Note tone="warn"><p>{t('common.offline')}</p></Note></div>}
+          <Outlet />
+        </main>
         <nav className="bottom" aria-label={t('nav.label')}>{links(true)}</nav>
       </div>
       {locked ? <Unlock account={account} /> : null}

@@ -13,9 +13,12 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 15_000,
+      // Without a network calls fail at once and say so; waiting would look like work.
+      networkMode: 'always',
       // What was refused stays refused; only what did not arrive is asked again.
       retry: (count, why) => count < 2 && why instanceof VaultFailure && why.code === 'server.unreachable',
     },
+    mutations: { networkMode: 'always' },
   },
 });
 

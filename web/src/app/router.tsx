@@ -10,8 +10,10 @@ const welcome = createRoute({ getParentRoute: () => root, path: '/', component: 
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: (search: Record<string, unknown>): { next?: string } =>
-    typeof search.next === 'string' && /^\/[a-z]/.test(search.next) ? { next: search.next } : {},
+  validateSearch: (search: Record<string, unknown>): { next?: string; why?: 'elsewhere' | 'closed' } => ({
+    ...(typeof search.next === 'string' && /^\/[a-z]/.test(search.next) ? { next: search.next } : {}),
+    ...(search.why === 'elsewhere' || search.why === 'closed' ? { why: search.why } : {}),
+  }),
   component: lazyRouteComponent(() => import('../features/accounts/sign-in.tsx'), 'SignIn'),
 });
 const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', component: lazyRouteComponent(() => import('../features/accounts/sign-up.tsx'), 'SignUp') });
@@ -30,16 +32,30 @@ const recordItem = at('/record/item/$id', () => import('../features/records/reco
 const add = at('/record/add', () => import('../features/records/add.tsx'), 'AddRecords');
 const sharing = at('/sharing', () => import('../features/shares/shares.tsx'), 'Shares');
 const activity = at('/activity', () => import('../features/audit/audit.tsx'), 'Activity');
+const disclosures = at('/activity/disclosures', () => import('../features/audit/disclosures.tsx'), 'Disclosures');
+const numbers = at('/activity/numbers', () => import('../features/analytics/numbers.tsx'), 'Numbers');
 const settings = at('/settings', () => import('../features/accounts/settings.tsx'), 'Settings');
+const security = at('/settings/security', () => import('../features/accounts/security.tsx'), 'Security');
+const ownData = at('/settings/data', () => import('../features/accounts/own-data.tsx'), 'OwnData');
+const paper = at('/settings/print', () => import('../features/accounts/paper.tsx'), 'Paper');
+const incoming = at('/sharing/requests', () => import('../features/requests/incoming.tsx'), 'Incoming');
 const patients = at('/patients', () => import('../features/patients/patients.tsx'), 'Patients');
+const asked = at('/patients/requests', () => import('../features/requests/asked.tsx'), 'Asked');
 const patient = at('/patients/$id', () => import('../features/patients/patient.tsx'), 'PatientRecord');
 const admin = at('/admin', () => import('../features/admin/admin.tsx'), 'Admin');
+const adminAccounts = at('/admin/accounts', () => import('../features/admin/accounts.tsx'), 'Accounts');
+const adminNumbers = at('/admin/numbers', () => import('../features/analytics/totals.tsx'), 'Totals');
+const adminHealth = at('/admin/health', () => import('../features/admin/health.tsx'), 'Health');
+const adminLog = at('/admin/log', () => import('../features/admin/log.tsx'), 'Log');
 const adminBare = createRoute({ getParentRoute: () => inside, path: '/records', beforeLoad: () => { throw redirect({ to: '/record' }); } });
 
 export const router = createRouter({
   routeTree: root.addChildren([
     welcome, signIn, signUp, signUpProvider, recover, verifyEmail,
-    inside.addChildren([home, record, recordType, recordItem, add, sharing, activity, settings, patients, patient, admin, adminBare]),
+    inside.addChildren([
+      home, record, recordType, recordItem, add, sharing, incoming, activity, disclosures, numbers, settings, security, ownData, paper, patients, asked, patient,
+      admin, adminAccounts, adminNumbers, adminHealth, adminLog, adminBare,
+    ]),
   ]),
   defaultPreload: 'intent',
   defaultPendingComponent: Waiting,

@@ -37,6 +37,11 @@ export function day(text: string | null | undefined): string {
   return formatter({ dateStyle: 'long' }).format(new Date(text));
 }
 
+/** A day by its moment in seconds, short: for the buckets of a chart. */
+export function dayName(seconds: number): string {
+  return formatter({ year: 'numeric', month: 'short', day: 'numeric' }).format(new Date(seconds * 1000));
+}
+
 /** How far away a moment is: "in 3 days", "2 hours ago". */
 export function away(text: string, now = Date.now()): string {
   const seconds = (new Date(text).getTime() - now) / 1000;
@@ -46,6 +51,20 @@ export function away(text: string, now = Date.now()): string {
     if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
   }
   return relative.format(0, 'minute');
+}
+
+/** How long something lasts, in its largest two units: "3 days, 4 hours". */
+export function lasting(seconds: number): string {
+  const units: ['day' | 'hour' | 'minute', number][] = [['day', 86_400], ['hour', 3600], ['minute', 60]];
+  let rest = Math.max(0, seconds);
+  const parts = units.map(([unit, length]) => {
+    const value = Math.floor(rest / length);
+    rest -= value * length;
+    return { unit, value };
+  });
+  const first = parts.findIndex(({ value }) => value > 0);
+  const shown = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2).filter(({ value }) => value > 0);
+  return shown.map(({ unit, value }) => new Intl.NumberFormat(locale(), { style: 'unit', unit, unitDisplay: 'long' }).format(value)).join(', ');
 }
 
 export function count(value: number): string {

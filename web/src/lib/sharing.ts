@@ -110,8 +110,9 @@ export async function listVisits(share: string): Promise<Visit[]> {
 export interface AccessRequest {
   id: string; patient_id: string; status: string; record_types: RecordType[]; write_types: RecordType[]; include_sensitive: Kind[]; purpose: string; created_at: string;
   provider_id: string; provider_name: string; provider_type: string | null; provider_organization: string | null; expiry_date: string | null;
+  answered_at?: string | null; grant_id?: string | null; message?: string | null;
 }
 
 export async function listRequests(): Promise<AccessRequest[]> {
-  return (await call<Items<AccessRequest>>('GET', '/api/sharing/requests')).items;
+  return (await call<Items<AccessRequest>>('GET', '/api/sharing/requests?limit=500')).items;
 }

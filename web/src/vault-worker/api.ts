@@ -39,7 +39,15 @@ export interface VaultState {
   patient: string | null;
   /** Whether tabs share this vault. */
   shared: boolean;
+  /** Whether what changes elsewhere is heard of at once. */
+  live: boolean;
+  /** Why nobody is signed in any more, where it was not their own doing. */
+  ended: 'elsewhere' | 'closed' | null;
 }
+
+/** What something that was heard of is about; `reset` is everything. */
+export type Topic = 'records' | 'grants' | 'requests' | 'shares' | 'session' | 'reset';
+export const TOPICS: readonly Topic[] = ['records', 'grants', 'requests', 'shares', 'session', 'reset'];
 
 export interface Coding { system?: string; code?: string; display?: string }
 
@@ -120,6 +128,9 @@ export interface ImportReport {
   odd_count: number;
 }
 
+/** A record taken along: the Bundle, and the files that are too large to stand in it. */
+export interface Export { bundle: Blob; left_out: { id: string; name: string; size: number }[] }
+
 export interface NewText { title: string; text: string; date: string | null; record_type: RecordType }
 
 // --- sharing ------------------------------------------------------------------
@@ -192,11 +203,29 @@ export interface OtherSystem {
 
 // --- the trail -----------------------------------------------------------------
 
+/**
+ * What the log was found to be: whole, or what is wrong with it. `changed`: an
+ * entry is not what was logged. `told`: the list shows something else than the
+ * log holds. `shorter`: entries are gone. `forked`: two logs are shown.
+ * `unreadable`: the statement is none.
+ */
+export type Verdict = 'whole' | 'changed' | 'told' | 'shorter' | 'forked' | 'unreadable';
+
+/** One thing that was compared, with what it was compared by. */
+export type TrailStep = { verdict: Verdict } & (
+  | { what: 'checkpoint'; origin: string; size: number; root: string; signer: string }
+  | { what: 'entry'; entry: number; action: string; at: string; leaf: string; hashes: number; size: number }
+  | { what: 'consistency'; from: number; from_root: string; met_at: string | null; to: number; to_root: string; hashes: number }
+);
+
 export interface TrailCheck {
-  ok: boolean;
+  verdict: Verdict;
   /** What was compared, in order. */
-  steps: { what: 'checkpoint' | 'inclusion' | 'consistency'; ok: boolean; detail: string }[];
+  steps: TrailStep[];
 }
+
+/** An entry as a list showed it; it is held against what the log holds. */
+export interface ListedEntry { id: number; action: string; at: string; actor: { kind: string; id?: string | null } }
 
 // --- failures -------------------------------------------------------------------
 
@@ -214,7 +243,8 @@ export class VaultFailure extends Error {
 export type Events =
   | { event: 'state'; state: VaultState }
   | { event: 'progress'; job: string; stage: 'reading' | 'sealing' | 'sending' | 'done'; done: number; total: number }
-  | { event: 'changed'; patient: string };
+  | { event: 'changed'; patient: string }
+  | { event: 'heard'; topic: Topic; subject: string | null };
 
 export interface VaultApi {
   state(): Promise<VaultState>;
@@ -233,12 +263,17 @@ export interface VaultApi {
   refreshAccount(): Promise<VaultState>;
   changePassword(current: string, next: string): Promise<void>;
   recover(email: string, code: string, password: string): Promise<{ recovery_code: string }>;
+  /** A new recovery kit for the present one; the password stays, other devices are signed out. */
+  renewKit(code: string, password: string): Promise<{ recovery_code: string }>;
+  /** Ends the account and destroys the record, for good; the password is asked anew. */
+  closeAccount(password: string): Promise<void>;
 
   listHeaders(patient: string): Promise<RecordHeader[]>;
   readRecord(patient: string, record: string): Promise<RecordContent>;
   /** What these types say, as a clinician reads it; everything where none are named. */
   clinical(patient: string, types: RecordType[] | null): Promise<ClinicalDocument>;
-  exportBundle(patient: string, types: RecordType[] | null): Promise<string>;
+  /** Everything as one FHIR Bundle, opened and put together here. */
+  exportRecord(patient: string, job: string): Promise<Export>;
   /** Reads FHIR entry by entry and keeps anything else as it is; `whole` keeps that, too. */
   importFile(patient: string, file: File, job: string, whole: boolean): Promise<ImportReport>;
   addText(patient: string, text: NewText): Promise<ImportReport>;
@@ -255,7 +290,7 @@ export interface VaultApi {
   covers(patient: string): Promise<Cover[]>;
   fingerprint(account: string): Promise<Fingerprint>;
 
-  verifyEntry(entry: number): Promise<TrailCheck>;
+  verifyEntry(entry: ListedEntry): Promise<TrailCheck>;
   verifyTrail(): Promise<TrailCheck>;
 }
 

@@ -27,6 +27,9 @@ export class Carrier {
   ending: string | null = null;
   /** Told of the bytes of each request that was carried, while something large is on its way. */
   onSent: ((bytes: number) => void) | null = null;
+  /** Hears how many pages of records came; set while somebody waits for all of them. */
+  pages: ((count: number) => void) | null = null;
+  private paged = 0;
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly http: Http, private readonly signed: boolean) {}
@@ -44,6 +47,7 @@ export class Carrier {
     const response = await this.http.raw(method, path, body as BodyInit | null, Object.fromEntries(headers), this.signed);
     this.onSent?.(body?.byteLength ?? 0);
     const bytes = new Uint8Array(await response.arrayBuffer());
+    if (this.pages && method === 'GET' && path.startsWith('/api/records?')) this.pages((this.paged += 1));
     if (!response.ok) {
       try {
         this.problem = JSON.parse(new TextDecoder().decode(bytes)) as Problem;
@@ -58,6 +62,7 @@ export class Carrier {
   run<T>(call: () => Promise<T> | T): Promise<T> {
     const next = this.last.then(async () => {
       this.problem = null;
+      this.paged = 0;
       try {
         return await call();
       } catch (why) {

@@ -11,6 +11,9 @@ import address from './pkg/chartkey_wasm_bg.wasm?url';
 
 let loaded: Promise<unknown> | null = null;
 
+/** Records of one page as the core asks for them with their bodies. */
+const EXPORT_PAGE = 500;
+
 /** What was met before is kept under a hash of the address, since it is per account. */
 const shelfOf = (email: string) => `memory ${[...sha256(new TextEncoder().encode(email.trim().toLowerCase())).slice(0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 
@@ -80,7 +83,15 @@ export async function openCore(http: Http) {
       return { header: { ...read.header, signed: read.verified }, text: read.text, bytes: bytes ? (bytes.slice().buffer as ArrayBuffer) : null };
     }),
     clinical: (patient: string, types: RecordType[] | null) => carrier.run(async () => parse<ClinicalDocument>(await vault.document(patient, typesOf(types)))),
-    exportBundle: (patient: string, types: RecordType[] | null) => carrier.run(() => vault.exportBundle(patient, typesOf(types))),
+    /** Everything as one Bundle; `said` hears how many records came so far, at most. */
+    exportBundle: (patient: string, said: (done: number) => void) => carrier.run(async () => {
+      carrier.pages = (count) => said(count * EXPORT_PAGE);
+      try {
+        return await vault.exportBundle(patient, undefined);
+      } finally {
+        carrier.pages = null;
+      }
+    }),
     importFile: (patient: string, bytes: Uint8Array, name: string, type: string, author: string | null, how: { whole: boolean; onSent: (bytes: number) => void }) => carrier.run(async () => {
       const about = { record_type: 'documents', file_name: name, content_type: mediaType(type), author_name: author };
       const read = !how.whole && isFhir(bytes);

@@ -59,6 +59,19 @@ export class Http {
     }
   }
 
+  /** A public text. */
+  async text(path: string): Promise<string> {
+    const response = await this.raw('GET', path, null, { accept: 'text/plain' }, false);
+    if (!response.ok) await answer(response);
+    return response.text();
+  }
+
+  /** A stream that goes on until the signal ends it. */
+  async stream(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    const token = await this.token();
+    return fetch(path, { headers: { ...headers, accept: 'text/event-stream', authorization: `Bearer ${token ?? ''}` }, signal, cache: 'no-store' });
+  }
+
   async json(method: string, path: string, body: unknown, signed = true, type = 'application/json'): Promise<unknown> {
     const headers: Record<string, string> = { accept: `${type}, application/json` };
     if (body !== undefined) headers['content-type'] = type;

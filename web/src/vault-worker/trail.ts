@@ -1,80 +1,127 @@
 /**
- * Checks the server's log where it is read: own entries are in it, and what it
- * was when last looked at is what it begins with. The newest statement met is
- * remembered on this device; it holds no secret.
+ * Checks the server's log where it is read: own entries are in it, they are
+ * what the list showed, and what the log was when last looked at is what it
+ * begins with. The newest statement met is remembered on this device; it holds
+ * no secret. Who signed a statement is told, not checked: nothing on this device
+ * knows the log's key apart from the server.
  */
-import type { TrailCheck } from './api.ts';
+import type { ListedEntry, TrailCheck, TrailStep, Verdict } from './api.ts';
 import type { Http } from './http.ts';
 import { continues, entryLeaf, type Hash, includes, same } from './merkle.ts';
 import { keep, kept } from './shelf.ts';
 
-interface Checkpoint { origin: string; size: number; root: Hash; text: string }
+interface Checkpoint { origin: string; size: number; root: Hash; signer: string; text: string }
 interface Proof { entry: string; salt: string; leaf_index: number; tree_size: number; hashes: string[]; checkpoint: string }
-type Step = TrailCheck['steps'][number];
+interface Met { checkpoint: Checkpoint; at: string | null }
+
+/** What this needs of the world. */
+export interface TrailWorld { http: Pick<Http, 'json' | 'text'>; kept: typeof kept; keep: typeof keep; now: () => string; chance: () => number }
+
+/** Own entries that are proved when the whole log is checked: the newest, and some by lot. */
+const NEWEST = 3;
+const BY_LOT = 5;
 
 const bytes = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-const short = (hash: Hash) => [...hash.slice(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-const tell = (one: Checkpoint) => `${one.origin} · ${one.size} · ${short(one.root)}…`;
+const text64 = (hash: Hash) => btoa(String.fromCharCode(...hash));
 
-/** The text of a signed note (C2SP tlog-checkpoint): origin, size, root. */
+/** The text of a signed note (C2SP tlog-checkpoint): origin, size, root, then who signed. */
 export function parseCheckpoint(text: string): Checkpoint | null {
   const [origin, size, root] = text.split('\n');
-  if (!origin || !size || !root || !/^(0|[1-9]\d{0,14})$/.test(size) || !/^[A-Za-z0-9+/]{43}=$/.test(root)) return null;
-  return { origin, size: Number(size), root: bytes(root), text };
+  const signer = /\n\n\u2014 (\S+) \S+\n/.exec(text)?.[1];
+  if (!origin || !size || !root || !signer || !/^(0|[1-9]\d{0,14})$/.test(size) || !/^[A-Za-z0-9+/]{43}=$/.test(root)) return null;
+  return { origin, size: Number(size), root: bytes(root), signer, text };
 }
 
-async function lastMet(): Promise<Checkpoint | null> {
-  const text = await kept('trail');
-  return typeof text === 'string' ? parseCheckpoint(text) : null;
+async function lastMet(world: TrailWorld): Promise<Met | null> {
+  const text = await world.kept('trail');
+  const at = await world.kept('trail at');
+  const checkpoint = typeof text === 'string' ? parseCheckpoint(text) : null;
+  return checkpoint ? { checkpoint, at: typeof at === 'string' ? at : null } : null;
 }
 
 // --- checks ------------------------------------------------------------------------
 
-async function consistent(http: Http, before: Checkpoint, now: Checkpoint): Promise<Step> {
-  const detail = `${before.size} → ${now.size}`;
-  if (before.size > now.size) return { what: 'consistency', ok: false, detail };
-  if (before.size === now.size) return { what: 'consistency', ok: same(before.root, now.root), detail };
-  const answer = (await http.json('GET', `/api/audit/consistency?from=${before.size}&to=${now.size}`, undefined)) as { hashes: string[] };
-  return { what: 'consistency', ok: continues(before.size, before.root, now.size, now.root, answer.hashes.map(bytes)), detail };
+/** Whether `now` goes on from what was met before. */
+async function consistent(world: TrailWorld, { checkpoint: before, at }: Met, now: Checkpoint): Promise<TrailStep> {
+  const told = { what: 'consistency' as const, from: before.size, from_root: text64(before.root), met_at: at, to: now.size, to_root: text64(now.root) };
+  if (before.size > now.size) return { ...told, hashes: 0, verdict: 'shorter' };
+  if (before.size === now.size) return { ...told, hashes: 0, verdict: same(before.root, now.root) ? 'whole' : 'forked' };
+  const answer = (await world.http.json('GET', `/api/audit/consistency?from=${before.size}&to=${now.size}`, undefined)) as { hashes: string[] };
+  const ok = continues(before.size, before.root, now.size, now.root, answer.hashes.map(bytes));
+  return { ...told, hashes: answer.hashes.length, verdict: ok ? 'whole' : 'forked' };
 }
 
-async function included(http: Http, entry: number): Promise<{ step: Step; checkpoint: Checkpoint | null }> {
-  const proof = (await http.json('GET', `/api/audit/${entry}/proof`, undefined)) as Proof;
+/** Whether the logged bytes say what the list said. */
+function saysTheSame(logged: string, listed: ListedEntry): boolean {
+  try {
+    const entry = JSON.parse(logged) as { action?: unknown; at?: unknown; actor?: { kind?: unknown; id?: unknown } };
+    return entry.action === listed.action && entry.at === listed.at && entry.actor?.kind === listed.actor.kind && (entry.actor.id ?? null) === (listed.actor.id ?? null);
+  } catch {
+    return false;
+  }
+}
+
+async function included(world: TrailWorld, listed: ListedEntry): Promise<{ step: TrailStep; checkpoint: Checkpoint | null }> {
+  const proof = (await world.http.json('GET', `/api/audit/${listed.id}/proof`, undefined)) as Proof;
   const checkpoint = parseCheckpoint(proof.checkpoint);
   const leaf = entryLeaf(bytes(proof.salt), proof.entry);
-  const ok = checkpoint !== null && proof.leaf_index === entry && proof.tree_size === checkpoint.size
-    && includes(leaf, entry, checkpoint.size, proof.hashes.map(bytes), checkpoint.root);
-  return { step: { what: 'inclusion', ok, detail: `#${entry} · ${short(leaf)}…` }, checkpoint };
+  const ok = checkpoint !== null && proof.leaf_index === listed.id && proof.tree_size === checkpoint.size
+    && includes(leaf, listed.id, checkpoint.size, proof.hashes.map(bytes), checkpoint.root);
+  const verdict: Verdict = !ok ? 'changed' : saysTheSame(proof.entry, listed) ? 'whole' : 'told';
+  return {
+    step: { what: 'entry', verdict, entry: listed.id, action: listed.action, at: listed.at, leaf: text64(leaf), hashes: proof.hashes.length, size: proof.tree_size },
+    checkpoint,
+  };
 }
 
-async function against(http: Http, now: Checkpoint | null, steps: Step[]): Promise<TrailCheck> {
-  if (now) {
-    steps.unshift({ what: 'checkpoint', ok: true, detail: tell(now) });
-    const before = await lastMet();
-    if (before && before.origin === now.origin) steps.push(await consistent(http, before, now));
-    const ok = steps.every((step) => step.ok);
-    // Never forget the state that convicts.
-    if (ok && (!before || before.origin !== now.origin || before.size <= now.size)) await keep('trail', now.text);
-    return { ok, steps };
+const WORST: Verdict[] = ['unreadable', 'forked', 'shorter', 'changed', 'told', 'whole'];
+
+async function conclude(world: TrailWorld, now: Checkpoint | null, entries: TrailStep[]): Promise<TrailCheck> {
+  const steps: TrailStep[] = [now
+    ? { what: 'checkpoint', verdict: 'whole', origin: now.origin, size: now.size, root: text64(now.root), signer: now.signer }
+    : { what: 'checkpoint', verdict: 'unreadable', origin: '', size: 0, root: '', signer: '' }];
+  const before = now ? await lastMet(world) : null;
+  if (now && before && before.checkpoint.origin === now.origin) steps.push(await consistent(world, before, now));
+  steps.push(...entries);
+  const verdict = WORST.find((one) => steps.some((step) => step.verdict === one)) ?? 'whole';
+  // Never forget the state that convicts.
+  if (now && verdict === 'whole') {
+    await world.keep('trail', now.text);
+    await world.keep('trail at', world.now());
   }
-  steps.unshift({ what: 'checkpoint', ok: false, detail: '' });
-  return { ok: false, steps };
+  return { verdict, steps };
 }
 
-export async function checkEntry(http: Http, entry: number): Promise<TrailCheck> {
-  const { step, checkpoint } = await included(http, entry);
-  return against(http, checkpoint, [step]);
+/** One entry, as a list showed it. */
+export async function checkEntry(world: TrailWorld, listed: ListedEntry): Promise<TrailCheck> {
+  const { step, checkpoint } = await included(world, listed);
+  return conclude(world, checkpoint, [step]);
 }
 
-/** The newest of one's own entries, and the whole log against what was last met. */
-export async function checkTrail(http: Http): Promise<TrailCheck> {
-  const page = (await http.json('GET', '/api/audit?limit=5', undefined)) as { items: { id: number }[] };
-  const steps: Step[] = [];
-  let newest: Checkpoint | null = null;
-  for (const { id } of page.items) {
-    const { step, checkpoint } = await included(http, id);
+/** Some of one's own entries, and the whole log against what was last met. */
+export async function checkTrail(world: TrailWorld): Promise<TrailCheck> {
+  const page = (await world.http.json('GET', '/api/audit?limit=500', undefined)) as { items: ListedEntry[] };
+  const older = page.items.slice(NEWEST);
+  const chosen = page.items.slice(0, NEWEST);
+  while (chosen.length < NEWEST + BY_LOT && older.length > 0) chosen.push(...older.splice(Math.floor(world.chance() * older.length), 1));
+  // Asked for by itself and first: what proofs name afterwards goes on from it.
+  const first = parseCheckpoint(await world.http.text('/api/audit/checkpoint'));
+  const steps: TrailStep[] = [];
+  const shown: Checkpoint[] = first ? [first] : [];
+  for (const listed of chosen) {
+    const { step, checkpoint } = await included(world, listed);
     steps.push(step);
-    if (checkpoint && (!newest || checkpoint.size >= newest.size)) newest = checkpoint;
+    if (checkpoint && !shown.some((one) => one.size === checkpoint.size && same(one.root, checkpoint.root))) shown.push(checkpoint);
   }
-  return against(http, newest, steps);
+  const newest = first && shown.reduce((one, other) => (other.size > one.size ? other : one), first);
+  // All that was shown in one look must be one log.
+  for (const one of shown) {
+    if (!newest || one === newest) continue;
+    const step = await consistent(world, { checkpoint: one, at: world.now() }, newest);
+    if (step.verdict !== 'whole') steps.push(step);
+  }
+  return conclude(world, newest, steps);
 }
+
+/** This browser and this server. */
+export const trailWorld = (http: Http): TrailWorld => ({ http, kept, keep, now: () => new Date().toISOString(), chance: Math.random });

@@ -3,11 +3,13 @@
  * core behind it. The keys are in the core's memory and nowhere else.
  */
 import {
-  type Account, type Events, type RecordHeader, VaultFailure, type VaultApi, type VaultState,
+  type Account, type Events, type RecordHeader, type Topic, TOPICS, VaultFailure, type VaultApi, type VaultState,
 } from './api.ts';
 import { type Core, openCore } from './core.ts';
+import { leftOut } from './export.ts';
 import { Http, type TokenAnswer } from './http.ts';
-import { checkEntry, checkTrail } from './trail.ts';
+import { type Line, listen, sleep } from './live.ts';
+import { checkEntry, checkTrail, trailWorld } from './trail.ts';
 
 /** Minutes without anybody there after which keys are put away. */
 const IDLE_MINUTES = 10;
@@ -41,16 +43,98 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** Headers of opened patients, so that screens need not open them again. */
   const headers = new Map<string, Promise<RecordHeader[]>>();
+  let live = false;
+  let ended: VaultState['ended'] = null;
+  let listening: AbortController | null = null;
+  /** Ways in and out that are under way here: they end sessions themselves. */
+  let moving = 0;
 
+  // A session that ran out is opened again with the password above the screen,
+  // so that nothing typed there is lost.
   const http = new Http(() => {
+    stopListening();
+    lock();
+  });
+
+  const state = (): VaultState => ({ state: account ? (core ? 'open' : 'locked') : 'out', account, patient, shared, live, ended });
+  const tellState = () => tell({ event: 'state', state: state() });
+
+  function leave(why: VaultState['ended']) {
+    stopListening();
     forget();
     account = null;
     patient = null;
+    ended = why;
     tellState();
-  });
+  }
 
-  const state = (): VaultState => ({ state: account ? (core ? 'open' : 'locked') : 'out', account, patient, shared });
-  const tellState = () => tell({ event: 'state', state: state() });
+  // --- what changes elsewhere ---------------------------------------------------
+
+  function stopListening() {
+    listening?.abort();
+    listening = null;
+    live = false;
+  }
+
+  function startListening() {
+    stopListening();
+    const own = new AbortController();
+    listening = own;
+    void listen({
+      open: (last, signal) => http.stream('/api/events', last === null ? {} : { 'last-event-id': last }, signal),
+      heard: (line) => void heard(line).catch(() => undefined),
+      state: (on) => {
+        if (own.signal.aborted || live === on) return;
+        live = on;
+        tellState();
+      },
+      sleep,
+      chance: Math.random,
+    }, own.signal).then(() => {
+      // The stream ends with the session, often before it can say so.
+      if (!own.signal.aborted) return stillSignedIn();
+    });
+  }
+
+  async function heard(line: Line) {
+    const topic: Topic = TOPICS.find((one) => one === line.event) ?? 'reset';
+    if (topic === 'session') await stillSignedIn();
+    if (topic === 'records' || topic === 'reset') await refreshAll();
+    if (!account) return;
+    const { subject } = JSON.parse(line.data) as { subject?: unknown };
+    tell({ event: 'heard', topic, subject: typeof subject === 'string' ? subject : null });
+  }
+
+  /** A session was ended: perhaps this one, by its owner on another device. */
+  async function stillSignedIn() {
+    const asked = listening;
+    if (moving > 0) return;
+    try {
+      await http.json('GET', '/api/auth/session', undefined);
+    } catch (why) {
+      if (!(why instanceof VaultFailure) || why.failure.status !== 401) return;
+      // Whoever came in anew meanwhile has another session.
+      if (moving > 0 || listening !== asked) return;
+      http.forget();
+      leave('elsewhere');
+    }
+  }
+
+  async function move<T>(way: () => Promise<T>): Promise<T> {
+    moving += 1;
+    try {
+      return await way();
+    } finally {
+      moving -= 1;
+    }
+  }
+
+  /** Takes over what others sealed, so that what is asked for next opens. */
+  async function refreshAll() {
+    const known = [...headers.keys()];
+    headers.clear();
+    if (core) await Promise.all(known.map((of) => core?.settle(of).catch(() => undefined)));
+  }
 
   function forget() {
     clearTimeout(timer);
@@ -76,19 +160,45 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
   }
 
   function take(opened: Core, said: SignedIn) {
+    const again = account !== null;
     forget();
     http.take(said);
     core = opened;
     account = said.account;
     patient = said.patient_id ?? null;
+    ended = null;
     restart();
+    startListening();
     tellState();
+    // What happened while it was locked was not heard by anybody.
+    if (again) tell({ event: 'heard', topic: 'reset', subject: null });
   }
 
   async function signIn(email: string, password: string): Promise<VaultState> {
     const fresh = await openCore(http);
     take(fresh, (await fresh.signIn(email, password)) as SignedIn);
     return state();
+  }
+
+  async function unlock(password: string): Promise<VaultState> {
+    if (!account) throw new VaultFailure({ code: 'session.missing' });
+    const { email } = account;
+    return move(async () => {
+      const before = await http.token().catch(() => null);
+      const now = await signIn(email, password);
+      // Unlocking signs in anew; the sign-in before it is no longer needed.
+      if (before) await http.raw('POST', '/api/auth/logout', null, { authorization: `Bearer ${before}` }, false).catch(() => undefined);
+      return now;
+    });
+  }
+
+  function recover(email: string, code: string, password: string): Promise<{ recovery_code: string }> {
+    return move(async () => {
+      const fresh = await openCore(http);
+      const done = await fresh.recover(email, code, password);
+      take(fresh, done as unknown as SignedIn);
+      return { recovery_code: done.recovery_code };
+    });
   }
 
   function changed(of: string) {
@@ -118,20 +228,10 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
       return { recovery_code };
     },
     signIn,
-    async unlock(password) {
-      if (!account) throw new VaultFailure({ code: 'session.missing' });
-      const before = await http.token().catch(() => null);
-      const now = await signIn(account.email, password);
-      // Unlocking signs in anew; the sign-in before it is no longer needed.
-      if (before) await http.raw('POST', '/api/auth/logout', null, { authorization: `Bearer ${before}` }, false).catch(() => undefined);
-      return now;
-    },
+    unlock,
     lock: async () => lock(),
     async signOut() {
-      forget();
-      account = null;
-      patient = null;
-      tellState();
+      leave(null);
       await http.json('POST', '/api/auth/logout', undefined).catch(() => undefined);
       http.forget();
     },
@@ -148,12 +248,19 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     async changePassword(current, next) {
       await open().changePassword(account?.email ?? '', current, next);
     },
-    async recover(email, code, password) {
-      const fresh = await openCore(http);
-      const done = await fresh.recover(email, code, password);
-      take(fresh, done as unknown as SignedIn);
-      return { recovery_code: done.recovery_code };
-    },
+    recover,
+    renewKit: (code, password) => move(async () => {
+      // The password is tried first: coming back with the kit sets it anew, and a
+      // slip of the finger must not become the password.
+      await unlock(password);
+      return recover(account?.email ?? '', code, password);
+    }),
+    closeAccount: (password) => move(async () => {
+      await unlock(password);
+      await http.json('DELETE', '/api/patients/profile', undefined);
+      http.forget();
+      leave('closed');
+    }),
 
     listHeaders(of) {
       const known = headers.get(of);
@@ -168,7 +275,15 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     },
     readRecord: async (of, record) => open().readRecord(of, record),
     clinical: async (of, types) => open().clinical(of, types),
-    exportBundle: async (of, types) => open().exportBundle(of, types),
+    async exportRecord(of, job) {
+      const all = await open().listHeaders(of);
+      const said = (done: number) => tell({ event: 'progress', job, stage: 'reading', done: Math.min(done, all.length), total: all.length });
+      said(0);
+      const text = await open().exportBundle(of, said);
+      tell({ event: 'progress', job, stage: 'done', done: all.length, total: all.length });
+      const files = all.filter((one) => one.body === 'file').map((one) => ({ id: one.id, name: one.file_name ?? one.title, size: one.size }));
+      return { bundle: new Blob([text], { type: 'application/fhir+json' }), left_out: leftOut(text, files) };
+    },
     async importFile(of, file, job, whole) {
       if (file.size > MAX_FILE) throw new VaultFailure({ code: 'import.too_large' });
       const bytes = await read(file, (done) => tell({ event: 'progress', job, stage: 'reading', done, total: file.size }));
@@ -201,7 +316,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     covers: async (of) => open().covers(of),
     fingerprint: async (of) => open().fingerprint(of),
 
-    verifyEntry: (entry) => checkEntry(http, entry),
-    verifyTrail: () => checkTrail(http),
+    verifyEntry: (entry) => checkEntry(trailWorld(http), entry),
+    verifyTrail: () => checkTrail(trailWorld(http)),
   };
 }

@@ -1,6 +1,6 @@
 /** Every screen at three widths, light and dark: nothing keeps anybody out, nothing runs over. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { accessible, fits, go, PASSWORD, signUp, Wire, World } from './world.ts';
+import { accessible, fits, go, PASSWORD, signUp, walk, Wire, World } from './world.ts';
 
 let world: World;
 const ME = 'long@example.org';
@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => world.stop());
 
 const OUTSIDE = ['/', '/sign-in', '/sign-up', '/sign-up/provider', '/recover', '/verify-email#token=x'];
-const INSIDE = ['/home', '/record', '/record/type/conditions', '/record/add', '/sharing', '/activity', '/settings'];
+const INSIDE = ['/home', '/record', '/record/type/conditions', '/record/add', '/sharing', '/sharing/requests', '/activity', '/activity/disclosures', '/activity/numbers', '/settings', '/settings/security', '/settings/data', '/settings/print'];
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const width of [390, 768, 1440]) {
@@ -48,12 +48,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByRole('heading', { level: 1, name: /Hello/ }).waitFor();
       for (const path of INSIDE) {
-        await page.evaluate((to) => {
-          history.pushState(null, '', to);
-          dispatchEvent(new PopStateEvent('popstate'));
-        }, path);
-        await page.getByRole('heading', { level: 1 }).first().waitFor();
-        await expect.poll(() => page.locator('[role=status] .mantine-Loader-root').count(), { timeout: 20_000 }).toBe(0);
+        await walk(page, path);
         await accessible(page);
         await fits(page);
       }

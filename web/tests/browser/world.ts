@@ -194,3 +194,13 @@ export async function go(page: Page, path: string, email: string) {
   await page.waitForURL((url) => url.pathname === path);
   await page.getByRole('heading', { level: 1 }).first().waitFor();
 }
+
+/** Goes to a screen without loading the page anew: keys stay, and no sign-in is spent. */
+export async function walk(page: Page, path: string) {
+  await page.evaluate((to) => {
+    history.pushState(null, '', to);
+    dispatchEvent(new PopStateEvent('popstate'));
+  }, path);
+  await page.getByRole('heading', { level: 1 }).first().waitFor();
+  await page.locator('[role=status] .mantine-Loader-root').first().waitFor({ state: 'detached', timeout: 20_000 });
+}

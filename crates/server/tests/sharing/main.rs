@@ -7,6 +7,7 @@ mod conversation;
 
 mod grants;
 mod links;
+mod practice;
 mod shl;
 
 use axum::body::Body;

@@ -24,10 +24,14 @@ fn text(text: &str) -> Zeroizing<String> {
 }
 
 async fn store_note(world: &World, caller: &Caller) -> (PatientId, RecordId) {
+    store_text(world, caller, NOTE).await
+}
+
+async fn store_text(world: &World, caller: &Caller, text: &str) -> (PatientId, RecordId) {
     let mut open = Assisted::open(&world.service, caller).await.unwrap();
     let patient = open.own_patient().await.unwrap();
     let note = Upload::Text {
-        text: NOTE.to_owned(),
+        text: text.to_owned(),
         title: Some("Note".to_owned()),
         date: None,
     };
@@ -151,8 +155,8 @@ fn somebody_who_was_given_access_keeps_it_under_new_keys() {
         let ada_now = world.caller(&done.signed_in).await;
         assert_eq!(read_note(&world, &ada_now, stored).await, NOTE);
         assert_eq!(read_note(&world, &bob_now, stored).await, NOTE);
-        let newer = store_note(&world, &ada_now).await;
-        assert_eq!(read_note(&world, &bob_now, newer).await, NOTE);
+        let newer = store_text(&world, &ada_now, "a later note").await;
+        assert_eq!(read_note(&world, &bob_now, newer).await, "a later note");
         world.run_jobs().await;
     });
 }

@@ -13,7 +13,7 @@ export function SignIn() {
   const { t } = useTranslation();
   const why = useWhy();
   const state = useVault();
-  const { next } = useSearch({ from: '/sign-in' });
+  const { next, why: reason } = useSearch({ from: '/sign-in' });
   // So that loading the page anew asks for the password alone.
   const [email, setEmail] = useState(() => sessionStorage.getItem('email') ?? '');
   const [password, setPassword] = useState('');
@@ -27,6 +27,8 @@ export function SignIn() {
     <Entry>
       <h1>{t('accounts.sign_in')}</h1>
       <p className="muted">{t('accounts.sign_in_more')}</p>
+      {reason === 'closed' ? <Note tone="good"><p>{t('accounts.closed')}</p></Note> : null}
+      {reason === 'elsewhere' ? <Note tone="warn"><p>{t('accounts.ended_elsewhere')}</p></Note> : null}
       <form className="stack-s" style={{ marginTop: 24 }} onSubmit={(event) => { event.preventDefault(); signIn.mutate(); }}>
         {signIn.error ? <Note tone="bad"><p>{why(signIn.error)}</p></Note> : null}
         <TextInput label={t('accounts.email')} type="email" autoComplete="username" required withAsterisk={false} autoFocus={!email} value={email} onChange={(event) => setEmail(event.currentTarget.value)} />

@@ -1,125 +1,153 @@
-/** The trail: who did what, when, from where; and a check that the log is whole. */
-import { Button, SegmentedControl } from '@mantine/core';
-import { IconHistory, IconShieldCheck } from '@tabler/icons-react';
-import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
-import { lazy, Suspense, useMemo, useState } from 'react';
+/** The trail: who did what, when, from where; filtered, charted, and checked. */
+import { Button, NativeSelect, TextInput } from '@mantine/core';
+import { IconFilterOff, IconHistory } from '@tabler/icons-react';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { call } from '../../lib/api.ts';
-import { moment } from '../../lib/format.ts';
+import { bucket } from '../../lib/buckets.ts';
+import { count, dayName } from '../../lib/format.ts';
 import { useMe, useWhy } from '../../lib/hooks.ts';
-import { vault } from '../../lib/vault.ts';
-import { Empty, Head, Note, Tag, Waiting } from '../../ui/pieces.tsx';
-import type { RecordType, TrailCheck } from '../../vault-worker/api.ts';
+import { usePoll } from '../../lib/live.ts';
+import { ActivityFrame } from '../../ui/activity-frame.tsx';
+import { Empty, Note, Waiting } from '../../ui/pieces.tsx';
+import { RECORD_TYPES } from '../../vault-worker/api.ts';
+import { type Entry, type Page, useWho } from './activity.ts';
+import { EntryLine } from './entry.tsx';
+import { askFor, dayOf, type Filter, GROUPS, groupOf, inOrder, isFiltered, readFilter, WHATS } from './filters.ts';
+import { Verify } from './verify.tsx';
 
-const Chart = lazy(() => import('../../ui/chart.tsx').then((module) => ({ default: module.Chart })));
+const BarChart = lazy(() => import('../../ui/bars.tsx').then((module) => ({ default: module.BarChart })));
+const Patch = lazy(() => import('../../ui/bars.tsx').then((module) => ({ default: module.Patch })));
 
-interface Entry { id: number; actor: { kind: string; id?: string; name?: string }; action: string; at: string; types?: RecordType[]; count?: number; from?: string; record?: string; grant?: string }
-interface Page { items: Entry[]; next: string | null }
-
-const FILTERS = ['all', 'reads', 'changes', 'sharing', 'account'] as const;
-const belongs: Record<(typeof FILTERS)[number], (action: string) => boolean> = {
-  all: () => true,
-  reads: (action) => /\.(read|list|open|download)$/.test(action),
-  changes: (action) => /^record\.(create|update|delete|move)|^(batch|epoch)\./.test(action),
-  sharing: (action) => /^(share|grant|request|link)\./.test(action),
-  account: (action) => /^(session|account|password|profile|recovery)\./.test(action),
-};
+/** Pages of 500 that are fetched without being asked for, so that the chart tells of more than the newest. */
+const PAGES = 4;
+/** Lines that are drawn before somebody asks for more. */
+const LINES = 100;
 
 export function Activity() {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const why = useWhy();
-  const { account } = useMe();
-  const [filter, setFilter] = useState<(typeof FILTERS)[number]>('all');
+  const { account, patient } = useMe();
+  const search = useSearch({ strict: false }) as Record<string, unknown>;
+  const filter = useMemo(() => readFilter(search), [search]);
+  const navigate = useNavigate();
+  const set = (next: Filter) => void navigate({ to: '/activity', search: next as never, replace: true });
+  const poll = usePoll(30_000);
+  const ordered = inOrder(filter);
+  const { type, ...asked } = filter;
   const trail = useInfiniteQuery({
-    queryKey: ['audit'],
-    queryFn: ({ pageParam }) => call<Page>('GET', `/api/audit?limit=200${pageParam ? `&cursor=${encodeURIComponent(pageParam)}` : ''}`),
+    queryKey: ['audit', account.id, patient, asked],
+    queryFn: ({ pageParam }) => call<Page>('GET', `/api/audit?${askFor(asked, { account: account.id, patient: patient || null }, pageParam)}`),
     initialPageParam: '',
     getNextPageParam: (page) => page.next ?? undefined,
+    refetchInterval: poll,
+    enabled: ordered,
   });
-  const all = useMemo(() => trail.data?.pages.flatMap((page) => page.items) ?? [], [trail.data]);
-  const shown = all.filter((entry) => belongs[filter](entry.action));
-  const days = useMemo(() => {
-    const counts = new Map<number, number>();
-    for (const entry of all) {
-      const date = new Date(entry.at);
-      const at = Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) / 1000;
-      counts.set(at, (counts.get(at) ?? 0) + 1);
-    }
-    return [...counts].map(([at, value]) => ({ at, value })).sort((one, other) => one.at - other.at);
-  }, [all]);
-  const action = (word: string) => {
-    const table = i18n.getResource(i18n.language, 'translation', 'activity.actions') as Record<string, string> | undefined;
-    return table?.[word] ?? word;
-  };
-  const who = (entry: Entry) => {
-    if (entry.actor.id === account.id) return t('activity.you');
-    if (entry.actor.name) return entry.actor.name;
-    if (entry.actor.kind === 'link') return t('activity.link');
-    return t(entry.actor.kind === 'system' ? 'activity.system' : 'activity.nobody');
-  };
-  if (trail.isPending) return <Waiting />;
+  const { hasNextPage, isFetching, fetchNextPage, data } = trail;
+  useEffect(() => {
+    if (hasNextPage && !isFetching && (data?.pages.length ?? 0) < PAGES) void fetchNextPage();
+  }, [hasNextPage, isFetching, fetchNextPage, data]);
+  const all = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data]);
+  const shown = useMemo(() => (type ? all.filter((entry) => entry.types?.includes(type)) : all), [all, type]);
   return (
-    <>
-      <Head title={t('activity.title')}>{t(account.kind === 'patient' ? 'activity.more' : 'activity.more_own')}</Head>
+    <ActivityFrame more={t(account.kind === 'patient' ? 'activity.more' : 'activity.more_own')}>
       <div className="stack">
-        {trail.error ? <Note tone="bad"><p>{why(trail.error)}</p></Note> : null}
         <Verify />
-        {days.length > 1 ? <section className="card"><h2>{t('activity.per_day')}</h2><Suspense fallback={<div className="chart" />}><Chart dots={days} label={t('activity.per_day')} unit="" bars /></Suspense></section> : null}
-        <section className="card flush">
-          <header className="between"><h2>{t('activity.what')}</h2><div className="scroll-x"><SegmentedControl size="xs" aria-label={t('activity.filter')} value={filter} onChange={(value) => setFilter(value as typeof filter)} data={FILTERS.map((one) => ({ value: one, label: t(`activity.filter_${one}`) }))} /></div></header>
-          {shown.length === 0 ? <Empty icon={IconHistory} title={t('activity.empty')} /> : (
-            <ul className="list">
-              {shown.map((entry) => <EntryLine key={entry.id} entry={entry} who={who(entry)} action={action(entry.action)} />)}
-            </ul>
-          )}
-          {trail.hasNextPage ? <p className="rest"><button type="button" className="link-button" onClick={() => void trail.fetchNextPage()}>{t('activity.older')}</button></p> : null}
-        </section>
+        <Filters filter={filter} entries={all} onChange={set} />
+        {!ordered ? <Note tone="bad"><p>{t('activity.wrong_order')}</p></Note> : trail.error ? <Retry text={why(trail.error)} onRetry={() => void trail.refetch()} /> : trail.isPending ? <Waiting /> : (
+          <>
+            <Over entries={shown} onSelect={(from, to) => set({ ...filter, from, to })} />
+            <List entries={shown} filtered={isFiltered(filter)} more={hasNextPage} loading={isFetching} onMore={() => void fetchNextPage()} />
+          </>
+        )}
       </div>
-    </>
+    </ActivityFrame>
   );
 }
 
-function EntryLine({ entry, who, action }: { entry: Entry; who: string; action: string }) {
+function Retry({ text, onRetry }: { text: string; onRetry: () => void }) {
   const { t } = useTranslation();
-  const why = useWhy();
-  const verify = useMutation({ mutationFn: () => vault.verifyEntry(entry.id) });
-  const types = (entry.types ?? []).map((type) => t(`types.${type}`)).join(', ');
+  return <Note tone="bad"><div className="between"><p className="grow">{text}</p><Button size="compact-md" variant="default" onClick={onRetry}>{t('common.again')}</Button></div></Note>;
+}
+
+function Filters({ filter, entries, onChange }: { filter: Filter; entries: Entry[]; onChange: (filter: Filter) => void }) {
+  const { t } = useTranslation();
+  const { account } = useMe();
+  const who = useWho();
+  // Whoever was met stays to be chosen, though a filter hides them now.
+  const [met, setMet] = useState<ReadonlyMap<string, Entry['actor']>>(new Map());
+  useEffect(() => {
+    setMet((before) => {
+      const next = new Map(before);
+      for (const { actor } of entries) if (actor.id && actor.id !== account.id) next.set(actor.id, actor);
+      return next.size === before.size ? before : next;
+    });
+  }, [entries, account.id]);
+  const set = (part: Partial<Filter>) => onChange(readFilter({ ...filter, ...part }));
+  const people = [...met].map(([id, actor]) => ({ value: id, label: who(actor) })).sort((one, other) => one.label.localeCompare(other.label));
+  if (filter.who && filter.who !== 'me' && !met.has(filter.who)) people.push({ value: filter.who, label: who({ kind: 'link', id: filter.who }) });
+  const own = account.kind !== 'patient';
   return (
-    <li className="line" style={{ display: 'block' }}>
-      <div className="between">
-        <span className="grow"><span className="t"><bdi>{who}</bdi></span> <span className="muted">· {action}</span>{entry.count ? <span className="muted"> · {t('activity.count', { count: entry.count })}</span> : null}<br /><span className="s num">{[moment(entry.at), entry.from, types].filter(Boolean).join(' · ')}</span></span>
-        <button type="button" className="link-button small no-print" onClick={() => verify.mutate()} aria-label={`${t('activity.verify_one')}: ${action}, ${moment(entry.at)}`}>{t('activity.verify_one')}</button>
+    <section className="card no-print" aria-label={t('activity.filters')}>
+      <div className="filters">
+        {own ? null : (
+          <NativeSelect
+            label={t('activity.who')} value={filter.what === 'account' ? 'me' : filter.who ?? ''} disabled={filter.what === 'account'} onChange={(event) => set({ who: event.currentTarget.value })}
+            data={[{ value: '', label: t('activity.who_all') }, { value: 'me', label: t('activity.you') }, ...people]}
+          />
+        )}
+        <NativeSelect
+          label={t('activity.what')} value={filter.what ?? ''} onChange={(event) => set({ what: event.currentTarget.value as Filter['what'] })}
+          data={[{ value: '', label: t('activity.what_all') }, ...WHATS.map((one) => ({ value: one, label: t(`activity.what_${one}`) }))]}
+        />
+        <NativeSelect
+          label={t('activity.type')} value={filter.type ?? ''} onChange={(event) => set({ type: event.currentTarget.value as Filter['type'] })}
+          data={[{ value: '', label: t('activity.type_all') }, ...RECORD_TYPES.map((one) => ({ value: one, label: t(`types.${one}`) }))]}
+        />
+        <TextInput type="date" label={t('activity.from')} value={filter.from ?? ''} max={filter.to} onChange={(event) => set({ from: event.currentTarget.value })} />
+        <TextInput type="date" label={t('activity.to')} value={filter.to ?? ''} min={filter.from} onChange={(event) => set({ to: event.currentTarget.value })} />
+        {isFiltered(filter) ? <Button variant="subtle" leftSection={<IconFilterOff size={18} />} onClick={() => onChange({})}>{t('activity.reset')}</Button> : null}
       </div>
-      {verify.error ? <p className="small" role="alert" style={{ color: 'var(--bad-ink)', margin: 0 }}>{why(verify.error)}</p> : null}
-      {verify.data ? <Steps check={verify.data} /> : null}
-    </li>
+    </section>
   );
 }
 
-function Steps({ check }: { check: TrailCheck }) {
+function Over({ entries, onSelect }: { entries: Entry[]; onSelect: (from: string, to: string) => void }) {
   const { t } = useTranslation();
+  const counted = useMemo(() => bucket(entries.map((entry) => ({ at: new Date(entry.at).getTime(), group: groupOf(entry.action) })), GROUPS), [entries]);
+  const bars = useMemo(() => GROUPS.map((group, colour) => ({ name: t(`activity.group_${group}`), values: counted.counts[group], colour })).filter((one) => one.values.some((value) => value > 0)), [counted, t]);
+  const names = useMemo(() => counted.at.map((at) => dayName(at)), [counted]);
+  if (counted.at.length < 2) return null;
+  const label = `${t('activity.chart')}, ${t(`activity.per_${counted.step}`)}`;
   return (
-    <div className="stack-s" role="status" style={{ marginTop: 12 }}>
-      <Note tone={check.ok ? 'good' : 'bad'}><p>{t(check.ok ? 'activity.verified' : 'activity.failed')}</p></Note>
-      <ul className="list small">
-        {check.steps.map((step, at) => <li key={at} className="between" style={{ padding: '8px 0' }}><span className="grow">{t(`activity.step_${step.what}`)}<br /><span className="muted key">{step.detail}</span></span><Tag tone={step.ok ? 'good' : 'bad'}>{step.ok ? '✓' : '✗'}</Tag></li>)}
-      </ul>
-    </div>
+    <section className="card">
+      <div className="between"><h2>{label}</h2><Suspense><Legend bars={bars} /></Suspense></div>
+      <Suspense fallback={<div className="chart bars" />}>
+        <BarChart at={counted.at} names={names} bars={bars} label={label} onSelect={(from, to) => onSelect(dayOf(from), dayOf(to))} />
+      </Suspense>
+      <p className="small muted no-print" style={{ margin: 0 }}>{t('activity.chart_hint')}</p>
+    </section>
   );
 }
 
-function Verify() {
+function Legend({ bars }: { bars: { name: string; colour: number }[] }) {
+  return <ul className="legend small">{bars.map((one) => <li key={one.name}><Patch colour={one.colour} /> {one.name}</li>)}</ul>;
+}
+
+function List({ entries, filtered, more, loading, onMore }: { entries: Entry[]; filtered: boolean; more: boolean; loading: boolean; onMore: () => void }) {
   const { t } = useTranslation();
-  const why = useWhy();
-  const verify = useMutation({ mutationFn: () => vault.verifyTrail() });
+  const who = useWho();
+  const [lines, setLines] = useState(LINES);
   return (
-    <section className="card no-print">
-      <div className="between">
-        <div className="grow"><h2 style={{ margin: '0 0 4px' }}>{t('activity.verify')}</h2><p className="muted" style={{ margin: 0, maxWidth: '62ch' }}>{t('activity.verify_more')}</p></div>
-        <Button variant="default" leftSection={<IconShieldCheck size={18} />} loading={verify.isPending} onClick={() => verify.mutate()}>{t('activity.verify_do')}</Button>
-      </div>
-      {verify.error ? <Note tone="bad"><p>{why(verify.error)}</p></Note> : null}
-      {verify.data ? <Steps check={verify.data} /> : null}
+    <section className="card flush">
+      <header className="between"><h2>{t('activity.tab_entries')}</h2><span className="muted small num" role="status">{t('activity.shown', { count: entries.length, shown: count(entries.length) })}</span></header>
+      {entries.length === 0 ? (
+        <Empty icon={IconHistory} title={t(filtered ? 'activity.empty_filtered' : 'activity.empty')}>{filtered ? <p>{t('activity.empty_filtered_more')}</p> : null}</Empty>
+      ) : <ul className="list">{entries.slice(0, lines).map((entry) => <EntryLine key={entry.id} entry={entry} who={who(entry.actor)} />)}</ul>}
+      {entries.length > lines ? <p className="rest"><button type="button" className="link-button" onClick={() => setLines(lines + LINES)}>{t('activity.more_entries')} ({count(entries.length - lines)})</button></p>
+        : more ? <p className="rest">{entries.length ? <span className="muted small">{t('activity.newest_only', { shown: count(entries.length) })} </span> : null}<button type="button" className="link-button" disabled={loading} onClick={onMore}>{t('activity.older')}</button></p> : null}
     </section>
   );
 }

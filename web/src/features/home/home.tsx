@@ -8,7 +8,8 @@ import { useTranslation } from 'react-i18next';
 import { countTypes } from '../../lib/find.ts';
 import { away, clinicalDate, count } from '../../lib/format.ts';
 import { useHeaders, useMe, useWhy } from '../../lib/hooks.ts';
-import { livingShares } from '../../lib/sharing.ts';
+import { usePoll } from '../../lib/live.ts';
+import { listRequests, livingShares } from '../../lib/sharing.ts';
 import { Empty, Head, Note, Tag, Waiting } from '../../ui/pieces.tsx';
 import { Unverified } from '../../ui/unverified.tsx';
 import { RECORD_TYPES } from '../../vault-worker/api.ts';
@@ -32,6 +33,7 @@ export function Home() {
       </Head>
       <div className="stack">
         <Unverified account={account} />
+        <Asking patient={patient} />
         {headers.error ? <Note tone="bad"><p>{why(headers.error)}</p></Note> : null}
         {headers.isPending ? <Waiting /> : own.length === 0 ? (
           <section className="card"><Empty icon={IconUpload} title={t('home.start')}><p>{t('home.start_more')}</p><Button component={Link} to="/record/add" size="md">{t('home.add')}</Button></Empty></section>
@@ -68,9 +70,23 @@ export function Home() {
   );
 }
 
+/** Somebody waits for an answer: the first thing to be seen. */
+function Asking({ patient }: { patient: string }) {
+  const { t } = useTranslation();
+  const requests = useQuery({ queryKey: ['requests', patient], queryFn: listRequests, refetchInterval: usePoll(20_000) });
+  const waiting = (requests.data ?? []).filter((one) => one.status.toLowerCase() === 'pending' && one.patient_id === patient);
+  const [first] = waiting;
+  if (!first) return null;
+  return (
+    <Note tone="warn">
+      <div className="between"><p className="grow"><bdi>{t('requests.home', { count: waiting.length, name: first.provider_name })}</bdi></p><Button component={Link} to="/sharing/requests" size="compact-md">{t('requests.decide')}</Button></div>
+    </Note>
+  );
+}
+
 function Access({ patient }: { patient: string }) {
   const { t } = useTranslation();
-  const shares = useQuery({ queryKey: ['shares', patient], queryFn: () => livingShares(patient) });
+  const shares = useQuery({ queryKey: ['shares', patient], queryFn: () => livingShares(patient), refetchInterval: usePoll(20_000) });
   const active = (shares.data ?? []).filter((one) => one.status === 'ACTIVE' || one.status === 'PENDING');
   return (
     <section className="card flush">

@@ -1,27 +1,28 @@
 /** What patients share with a provider. */
 import { Button } from '@mantine/core';
-import { IconFingerprint, IconUsers } from '@tabler/icons-react';
+import { IconFingerprint, IconPlus, IconUsers } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { moment } from '../../lib/format.ts';
 import { useMe, useWhy } from '../../lib/hooks.ts';
+import { usePoll } from '../../lib/live.ts';
 import { sharedWithMe, statusAt } from '../../lib/sharing.ts';
 import { vault } from '../../lib/vault.ts';
-import { Empty, Head, Note, Tag, Waiting } from '../../ui/pieces.tsx';
+import { CaseloadFrame } from '../../ui/caseload-frame.tsx';
+import { Empty, Note, Tag, Waiting } from '../../ui/pieces.tsx';
 import { Unverified } from '../../ui/unverified.tsx';
 
 export function Patients() {
   const { t } = useTranslation();
   const why = useWhy();
   const { account } = useMe();
-  const grants = useQuery({ queryKey: ['shared-with-me'], queryFn: sharedWithMe, refetchInterval: 20_000 });
+  const grants = useQuery({ queryKey: ['shared-with-me'], queryFn: sharedWithMe, refetchInterval: usePoll(20_000) });
   const verified = account.verification === 'verified';
   const key = useQuery({ queryKey: ['fingerprint', account.id], queryFn: () => vault.fingerprint(account.id) });
   const items = (grants.data ?? []).map((one) => ({ ...one, now: statusAt(one.status, one.valid_from ?? null, one.expiry_date, Date.now()) }));
   return (
-    <>
-      <Head title={t('patients.title')}>{t('patients.more')}</Head>
+    <CaseloadFrame actions={<Button component={Link} to="/patients/requests" variant="default" leftSection={<IconPlus size={18} />}>{t('requests.ask')}</Button>}>
       <div className="stack">
         <Unverified account={account} />
         {verified ? null : <Note tone="warn"><p>{t('patients.pending')}</p></Note>}
@@ -44,6 +45,6 @@ export function Patients() {
         </section>
         {key.data ? <section className="card"><div className="row" style={{ flexWrap: 'nowrap', alignItems: 'start' }}><IconFingerprint size={26} stroke={1.5} aria-hidden style={{ flex: 'none' }} /><div className="grow"><h2 style={{ margin: 0 }}>{t('patients.fingerprint')}</h2><p className="muted" style={{ margin: '2px 0 8px' }}>{t('patients.fingerprint_more')}</p><span className="key">{key.data.fingerprint}</span></div></div></section> : null}
       </div>
-    </>
+    </CaseloadFrame>
   );
 }

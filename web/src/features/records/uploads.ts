@@ -104,8 +104,8 @@ export const uploads = new Uploads(({ patient, file, id, whole }) => vault.impor
 
 onVault((event) => {
   if (event.event === 'progress') uploads.progress(event.job, event.stage, event.total ? event.done / event.total : 0);
-  // Somebody else may sit here next.
-  if (event.event === 'state' && event.state.state === 'out') uploads.clear();
+  // Somebody else may sit here next; whose session was ended from elsewhere comes back to theirs.
+  if (event.event === 'state' && event.state.state === 'out' && event.state.ended !== 'elsewhere') uploads.clear();
 });
 
 const warn = (event: BeforeUnloadEvent) => event.preventDefault();

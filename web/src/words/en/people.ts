@@ -15,6 +15,7 @@ export const common = {
   not_found: 'Nothing is kept at this address',
   not_found_more: 'The address may be mistyped, or what it named is gone.',
   to_start: 'To the start',
+  offline: 'You are offline. What is shown may be out of date; what you type stays here.',
   broken: 'This screen could not be shown',
   broken_more: 'Nothing of yours was changed. Try once more; if it happens again, sign in anew.',
 };
@@ -45,6 +46,14 @@ export const errors = {
   vault_open: 'This could not be opened with your keys.',
   vault_password: 'The password could not be used. It must be 15 characters or longer.',
   vault_rolledback: 'The server showed an older state than this device has seen. Nothing was opened; tell whoever runs it.',
+  request_unknown: 'This request is no longer there.',
+  request_closed: 'This request was answered already, or is too old.',
+  request_too_many: 'You asked this patient already. Wait for their answer.',
+  request_wider: 'An answer may give less than was asked for, not more.',
+  audit_unknown: 'This entry is not one of yours.',
+  recovery_code: 'This is not a recovery code. Check each group.',
+  grant_unadopted: 'Somebody just added to the record. Try once more.',
+  grant_stale: 'An access just ended. Try once more.',
   import_unreadable: 'This file is neither a medical record format we read nor something we could keep.',
   import_too_large: 'This file is too large to be added here.',
   email: 'This does not look like an e-mail address.',
@@ -113,6 +122,8 @@ export const accounts = {
   verify_do: 'Confirm',
   verified: 'Thank you. Your address is confirmed.',
   go_on: 'Go on',
+  closed: 'Your account is deleted, and everything in it is gone.',
+  ended_elsewhere: 'You were signed out from another device.',
 };
 export const settings = {
   title: 'Settings',

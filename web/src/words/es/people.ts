@@ -4,6 +4,7 @@ export const common = {
   not_found: 'No hay nada en esta dirección',
   not_found_more: 'La dirección puede estar mal escrita, o lo que nombraba ya no existe.',
   to_start: 'Al inicio',
+  offline: 'No tiene conexión. Lo que se muestra puede no estar al día; lo que escriba sigue aquí.',
   broken: 'No se pudo mostrar esta pantalla',
   broken_more: 'No se cambió nada suyo. Inténtelo otra vez; si vuelve a ocurrir, inicie sesión de nuevo.',
 };
@@ -34,6 +35,14 @@ export const errors = {
   vault_open: 'No se pudo abrir con sus llaves.',
   vault_password: 'No se pudo usar la contraseña. Debe tener 15 caracteres o más.',
   vault_rolledback: 'El servidor mostró un estado más antiguo que el que este dispositivo ha visto. No se abrió nada; avise a quien lo administra.',
+  request_unknown: 'Esta solicitud ya no está.',
+  request_closed: 'Esta solicitud ya se respondió, o es demasiado antigua.',
+  request_too_many: 'Ya ha preguntado a este paciente. Espere su respuesta.',
+  request_wider: 'Una respuesta puede dar menos de lo que se pidió, no más.',
+  audit_unknown: 'Esta entrada no es suya.',
+  recovery_code: 'Esto no es un código de recuperación. Compruebe cada grupo.',
+  grant_unadopted: 'Alguien acaba de añadir algo a la historia. Inténtelo otra vez.',
+  grant_stale: 'Un acceso acaba de terminar. Inténtelo otra vez.',
   import_unreadable: 'Este archivo no es un formato médico que leamos ni algo que pudiéramos guardar.',
   import_too_large: 'Este archivo es demasiado grande para añadirlo aquí.',
   email: 'Esto no parece una dirección de correo.',
@@ -102,6 +111,8 @@ export const accounts = {
   verify_do: 'Confirmar',
   verified: 'Gracias. Su dirección está confirmada.',
   go_on: 'Continuar',
+  closed: 'Su cuenta está eliminada, y con ella todo lo que contenía.',
+  ended_elsewhere: 'Se cerró su sesión desde otro dispositivo.',
 };
 export const settings = {
   title: 'Ajustes', more: 'Su cuenta, sus llaves y el aspecto de Chartkey.', profile: 'Perfil', phone: 'Teléfono', birth: 'Fecha de nacimiento',

@@ -41,21 +41,3 @@ export const clinical = {
     'other-results': 'Otras observaciones', insurance: 'Seguro', other: 'Otras entradas',
   },
 };
-export const activity = {
-  title: 'Actividad', more: 'Todo lo que se hizo con su historia: quién, qué, cuándo, desde dónde. Se escribe antes de mostrar nada y no puede reescribirse sin que se note.',
-  more_own: 'Todo lo que usted hizo, tal como se escribió.', empty: 'Aún no ha ocurrido nada', who: 'Quién', what: 'Qué', when: 'Cuándo', where: 'Desde dónde',
-  you: 'Usted', link: 'Un enlace que compartió', system: 'Chartkey', nobody: 'Alguien sin sesión',
-  filter: 'Mostrar', filter_all: 'Todo', filter_reads: 'Aperturas', filter_changes: 'Cambios', filter_sharing: 'Compartir', filter_account: 'Accesos',
-  count_one: '{{count}} entrada', count_other: '{{count}} entradas', verify: 'Comprobar el registro',
-  verify_more: 'Su navegador comprueba que el registro aún contiene todo lo que contenía la última vez y que sus entradas están en él.',
-  verify_do: 'Comprobar ahora', verify_one: 'Probar esta entrada', verified: 'El registro está íntegro.', failed: 'El registro no cuadra. Escriba a quien administra este servidor y guarde esta página.',
-  step_checkpoint: 'La declaración firmada del servidor sobre el registro', step_inclusion: 'Su entrada está en él', step_consistency: 'Nada anterior se reescribió ni se quitó',
-  per_day: 'Aperturas y cambios por día', newer: 'Lo más nuevo', older: 'Mostrar entradas anteriores',
-  actions: {
-    'record.read': 'Abrió entradas', 'record.list': 'Recorrió la historia', 'record.create': 'Añadió entradas', 'record.update': 'Cambió una entrada', 'record.delete': 'Borró una entrada', 'record.move': 'Movió una entrada',
-    'share.create': 'Creó un enlace', 'share.revoke': 'Revocó un enlace', 'share.open': 'Abrió un enlace', 'share.download': 'Descargó desde un enlace', 'share.read': 'Leyó por un enlace', 'share.list': 'Miró la lista de enlaces',
-    'grant.create': 'Dio acceso', 'grant.revoke': 'Terminó un acceso', 'grant.end': 'Terminó un acceso', 'grant.terms': 'Cambió la duración de un acceso', 'account.create': 'Abrió la cuenta',
-    'account.verify': 'Confirmó el correo', 'session.create': 'Inició sesión', 'session.refuse': 'Inicio de sesión rechazado', 'session.end': 'Cerró sesión', 'session.refresh': 'Siguió con la sesión', 'keys.read': 'Recogió las llaves de la historia',
-    'profile.update': 'Cambió el perfil', 'password.change': 'Cambió la contraseña', 'batch.adopt': 'Tomó lo que otros sellaron', 'epoch.begin': 'Cambió las cerraduras', 'request.create': 'Pidió acceso',
-  },
-};

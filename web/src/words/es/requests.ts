@@ -1,0 +1,18 @@
+export const requests = {
+  title: 'Solicitudes de acceso', more: 'Quién pide ver su historia. Usted decide qué, por cuánto tiempo, o nada.', waiting: 'Esperan su respuesta', answered: 'Respondidas', none: 'Nadie pide nada',
+  none_more: 'Un profesional que tenga su número puede pedir acceso aquí. Encontrará el número en los ajustes, en «Sus datos».', wants: '{{name}} pide acceso',
+  asks_read: 'Para ver', asks_write: 'Para añadir', asks_kinds: 'Delicado', asks_until: 'Hasta', asks_purpose: 'Para', asked_at: 'Pedido {{when}}', message: 'Dice', nothing: 'Nada', answer: 'Mirar y decidir',
+  home_one: '{{name}} pide acceso a su historia', home_other: '{{name}} y otros piden acceso a su historia', decide: 'Decidir', allow_what: 'Qué podrá ver', allow_kinds: 'Entradas delicadas',
+  allow_kinds_more: 'Las ha pedido. Quedan ocultas salvo que las elija.', allow_write: 'Qué podrá añadir', until: 'Hasta', until_more: 'Como máximo, lo que pidió.',
+  until_wrong: 'Elija un día a partir de mañana y no posterior al que pidió.', download: 'Puede descargar una copia', download_more: 'Una copia descargada no puede retirarse.', key: 'Su llave',
+  key_new: 'Nunca ha compartido con esta llave. Si importa, pida que se la lean.', key_known: 'La misma llave que antes.', allow: 'Permitir esto', refuse: 'Rechazar', refuse_ask: '¿Rechazar esta solicitud?',
+  refuse_more: '{{name}} verá que la rechazó. Puede volver a pedirlo más adelante.', choose: 'Elija al menos un tipo, o rechace.',
+  status_pending: 'En espera', status_approved: 'Permitida', status_denied: 'Rechazada', status_expired: 'Sin respuesta a tiempo', allowed: 'Permitido. {{name}} ya puede abrirlo; lo encontrará en Compartir.', refused: 'Rechazada.',
+  entries_one: '{{shown}} entrada', entries_other: '{{shown}} entradas', gone: 'Esta solicitud ya se respondió, o es demasiado antigua.',
+  mine: 'Mis solicitudes', mine_more: 'Lo que pidió a los pacientes y en qué quedó.', mine_none: 'Aún no ha pedido nada', mine_none_more: 'El paciente encuentra su número en sus ajustes. Con él puede pedir acceso; el paciente decide.',
+  ask: 'Pedir acceso', ask_again: 'Pedir de nuevo', ask_more: 'El paciente ve su nombre, su licencia y lo que pide. Puede permitir menos, o rechazar.', whom: 'A quién', whom_number: 'El número del paciente',
+  whom_number_more: 'Lo encuentra en sus ajustes, en «Sus datos».', whom_number_wrong: 'Esto no es el número de un paciente. Tiene 32 letras y cifras en cinco grupos.', whom_known: 'Alguien que ya compartió con usted',
+  whom_known_none: 'Elija …', what_read: 'Qué pide ver', what_write: 'Qué pide añadir', what_write_more: 'Solo si quiere escribir en su historia.', what_kinds: 'Entradas delicadas que necesita',
+  what_kinds_more: 'Cada una es una decisión aparte para el paciente.', what_for: 'Para qué', how_long: 'Por cuánto tiempo', choose_type: 'Elija al menos un tipo.', send: 'Pedir',
+  sent: 'Pedido. Se avisó al paciente; verá la respuesta aquí.', patient_no: 'Paciente {{number}}', open: 'Abrir', unverified: 'Podrá pedirlo cuando su licencia esté confirmada.',
+};

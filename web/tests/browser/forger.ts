@@ -1,0 +1,75 @@
+/** A server in front of the server that forges the log: what a browser is shown is not what was logged. */
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export type Forgery = 'none' | 'flip' | 'truncate' | 'fork';
+
+/** Bytes that a checkpoint is told in: its second and third line. */
+const NOTE = /^([^\n]+)\n(\d+)\n([A-Za-z0-9+/]{43}=)\n/;
+
+export class Forger {
+  forgery: Forgery = 'none';
+  /** The statement that truncation goes back to, and what was proved under it. */
+  private early: string | null = null;
+  private readonly proofs = new Map<string, string>();
+  private keeping = false;
+
+  private constructor(private readonly server: Server, readonly url: string) {}
+
+  static async before(behind: string): Promise<Forger> {
+    const { hostname, port } = new URL(behind);
+    let forger: Forger | null = null;
+    const server = createServer((asked, answer) => {
+      const path = asked.url ?? '/';
+      const through = request({ hostname, port, method: asked.method, path, headers: { ...asked.headers, 'accept-encoding': 'identity' } }, (told) => {
+        if (!/^\/api\/audit/.test(path)) {
+          answer.writeHead(told.statusCode ?? 502, told.headers);
+          told.pipe(answer);
+          return;
+        }
+        const parts: Buffer[] = [];
+        told.on('data', (part: Buffer) => parts.push(part));
+        told.on('end', () => {
+          const body = forger?.forge(path, Buffer.concat(parts).toString()) ?? '';
+          const headers = Object.fromEntries(Object.entries(told.headers).filter(([name]) => name !== 'content-length'));
+          answer.writeHead(told.statusCode ?? 502, headers).end(body);
+        });
+      });
+      through.on('error', () => answer.destroy());
+      answer.on('close', () => through.destroy());
+      asked.pipe(through);
+    });
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+    forger = new Forger(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    return forger;
+  }
+
+  /** From now on what is shown is kept, to go back to. */
+  remember() {
+    this.keeping = true;
+  }
+
+  stop() {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+
+  private forge(path: string, told: string): string {
+    if (this.keeping && this.forgery === 'none') {
+      if (path.startsWith('/api/audit/checkpoint')) this.early ??= told;
+      if (path.includes('/proof')) this.proofs.set(path, told);
+    }
+    if (this.forgery === 'flip' && path.includes('/proof')) {
+      const proof = JSON.parse(told) as { entry: string };
+      return JSON.stringify({ ...proof, entry: proof.entry.replace(/"action":"[a-z.]+"/, '"action":"record.read"').replace(/"at":"20/, '"at":"19') });
+    }
+    if (this.forgery === 'truncate') {
+      if (path.startsWith('/api/audit/checkpoint')) return this.early ?? told;
+      if (path.startsWith('/api/audit?')) return JSON.stringify({ items: [], next: null });
+    }
+    if (this.forgery === 'fork' && path.startsWith('/api/audit/checkpoint')) {
+      return told.replace(NOTE, (_, origin: string, size: string, root: string) => `${origin}\n${size}\n${root.startsWith('A') ? 'B' : 'A'}${root.slice(1)}\n`);
+    }
+    return told;
+  }
+}

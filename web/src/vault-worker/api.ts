@@ -304,6 +304,8 @@ export interface VisitApi {
   closeLink(): Promise<void>;
   readShared(record: string): Promise<RecordContent>;
   exportShared(): Promise<string>;
+  /** What the link tells by now; null where nothing changed. Counts no further access. */
+  refreshShared(): Promise<OpenedLink | null>;
 }
 
 export type Method = keyof VaultApi | keyof VisitApi;

@@ -54,7 +54,7 @@ export function Viewer({ address: given }: { address: LinkAddress }) {
     return () => clearInterval(timer);
   }, [opened, token]);
 
-  if (opened) return <Open link={opened} />;
+  if (opened) return <Open link={opened} onNews={setOpened} />;
   if (!key && !other) {
     return (
       <Closed>

@@ -177,7 +177,7 @@ export const viewer = {
   message: 'Message',
   read_only: 'Only what the patient chose is shown. What is missing here may exist elsewhere.',
   download: 'Download (FHIR)',
-  print: 'Print',
+  print: 'Print or save as PDF',
   expired: 'This link has expired',
   expired_more: 'It was made to last for a limited time. Ask the patient to share again.',
   revoked: 'This link was taken back',
@@ -217,4 +217,7 @@ export const viewer = {
   unread_other: '{{count}} files are of kinds that are not shown here.',
   closes: 'Closes {{when}}',
   who_more_other: 'Whoever keeps the link learns this name.',
+  look_again: 'Look for new entries',
+  no_news: 'Nothing was added or changed since.',
+  view_over: 'This visit is over. Open the link again to see what is new.',
 };

@@ -238,7 +238,8 @@ pub enum ErrorClass {
     TooLarge,
     /// The answer is not what it claims to be.
     Broken,
-    /// A search's pages are over: begin the search again.
+    /// A search's pages, or the steps of a put, are over: begin again, without
+    /// what was to be handed in.
     Expired,
     /// The address may not be called (private, not https, redirects there).
     Address,
@@ -506,6 +507,10 @@ pub struct ProviderEndpoint {
 
 /// What a platform can do with documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that a platform can or cannot"
+)]
 pub struct Capabilities {
     /// Clients can be looked for.
     pub find_client: bool,

@@ -31,7 +31,7 @@ export class Forger {
         told.on('data', (part: Buffer) => parts.push(part));
         told.on('end', () => {
           const body = forger?.forge(path, Buffer.concat(parts).toString()) ?? '';
-          const { 'content-length': _, ...headers } = told.headers;
+          const headers = Object.fromEntries(Object.entries(told.headers).filter(([name]) => name !== 'content-length'));
           answer.writeHead(told.statusCode ?? 502, headers).end(body);
         });
       });

@@ -35,7 +35,7 @@ pub use decide::{
 pub(crate) use owed::is_owed;
 pub use owed::{owed, seal_owed};
 pub(crate) use reach::{Reach, may_act};
-pub(crate) use reconcile::reconcile;
+pub(crate) use reconcile::{queue_first, reconcile};
 pub(crate) use send::perform;
 
 /// How long a sealed version key may wait, in seconds: seven days.

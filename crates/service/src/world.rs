@@ -167,21 +167,26 @@ impl World {
 
     /// Over this store, with mails in the words of `press`.
     pub async fn with_press(store: Store, press: Arc<dyn LetterPress>) -> Self {
-        Self::with(store, press, Arc::new(NoConnectors)).await
+        let start: Timestamp = "2026-11-22T09:00:00Z".parse().expect("a time");
+        let clock = FixedClock::new(start);
+        Self::with(store, clock, press, Arc::new(NoConnectors)).await
     }
 
-    /// Over this store, with these doors to other systems.
-    pub async fn with_connectors(store: Store, connectors: Arc<dyn Connectors>) -> Self {
-        Self::with(store, Arc::new(PlainPress), connectors).await
+    /// Over this store and clock, with these doors to other systems.
+    pub async fn with_connectors(
+        store: Store,
+        clock: FixedClock,
+        connectors: Arc<dyn Connectors>,
+    ) -> Self {
+        Self::with(store, clock, Arc::new(PlainPress), connectors).await
     }
 
     async fn with(
         store: Store,
+        clock: FixedClock,
         press: Arc<dyn LetterPress>,
         connectors: Arc<dyn Connectors>,
     ) -> Self {
-        let start: Timestamp = "2026-11-22T09:00:00Z".parse().expect("a time");
-        let clock = FixedClock::new(start);
         let mail = Arc::new(CaughtMail::default());
         let blobs = Arc::new(MemoryBlobs::default());
         let service = Service::start(Parts {

@@ -170,16 +170,16 @@ pub fn list_runs(db: &mut Reader, sync: SyncId) -> Result<Vec<RunRow>, StoreErro
     )
 }
 
-/// A queued run is wanted now, by a person.
+/// A run that waits or runs is wanted now, by a person, as part of this sync.
 ///
 /// # Errors
 /// The engine's.
-pub fn hurry(tx: &mut Tx, id: SyncId, now: Timestamp) -> Result<(), StoreError> {
+pub fn adopt(tx: &mut Tx, id: SyncId, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE sync_runs SET run_at = CASE WHEN attempts = 0 AND run_at > ?2 THEN ?2 ELSE run_at END,
-           reason = 'manual'
-         WHERE id = ?1 AND state = 'queued'",
-        params![id, now],
+        "UPDATE sync_runs SET sync_id = ?3, reason = 'manual',
+           run_at = CASE WHEN attempts = 0 AND run_at > ?2 THEN ?2 ELSE run_at END
+         WHERE id = ?1 AND state IN ('queued', 'running')",
+        params![id, now, sync],
     )?;
     Ok(())
 }

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{SyncError, SyncFailure, columns, facts, name_of, pair, permit_connection};
 use crate::patients::{facts as patient_facts, unauthenticated_first};
-use crate::{Caller, Failure, Service, events, sync, trail};
+use crate::{Caller, Failure, Service, delivery, events, sync, trail};
 
 /// Longest id of a patient at another system, in bytes.
 const MAX_REMOTE: usize = 256;
@@ -138,6 +138,9 @@ pub async fn attach_patient(
             }
             let attached = attachment(&inner, &row, &permit, new, grant, now)?;
             rows::attach(tx, &attached)?;
+            if row.direction == Direction::Destination {
+                delivery::queue_first(tx, &inner, connection, patient, now, &mut rng)?;
+            }
             if row.direction == Direction::Destination || row.schedule != "manual" {
                 sync::queue(tx, &row, patient, Trigger::Schedule, None, now, &mut rng)?;
             }

@@ -1,7 +1,7 @@
 //! A destination compared with the record: what it lacks is queued, what is gone
 //! here is removed there or told of, as its owner chose.
 
-use chartkey_domain::ids::{DeliveryId, RecordId};
+use chartkey_domain::ids::{ConnectionId, DeliveryId, PatientId, RecordId};
 use chartkey_domain::sync::{
     Counts, DeliveryState, LogAction, Operation, RemovalPolicy, RunState, Step, Trigger,
 };
@@ -53,6 +53,22 @@ pub(crate) async fn reconcile(
         }
     }
     finish(service, run, counts, removal).await
+}
+
+/// A patient was just put on a destination: the first portion is queued with it,
+/// so that whoever did it can seal its keys at once. The rest follows in a run.
+pub(crate) fn queue_first(
+    tx: &mut Tx,
+    service: &Service,
+    connection: ConnectionId,
+    patient: PatientId,
+    now: Timestamp,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(), SyncFailure> {
+    if let Some(reach) = Reach::lookup(tx, connection, patient, now)? {
+        queue_backlog(tx, service.protect(), &reach, RecordId::NIL, now, rng)?;
+    }
+    Ok(())
 }
 
 /// The platform's abilities changed.

@@ -356,8 +356,12 @@ impl<'s> Attempt<'s> {
                     Some(owner) => chartkey_store::accounts::lookup(db, owner)?,
                     None => None,
                 };
-                let email = account.map(|a| (a.id, a.email_p));
-                Ok::<_, StoreError>((name, birth_date, email))
+                let own = account.map(|a| (server_columns::ACCOUNT_EMAIL, a.id.0, a.email_p));
+                // Nobody claimed the chart yet: where its invitation went.
+                let invited = chartkey_store::charts::lookup(db, patient)?
+                    .and_then(|c| c.email_p)
+                    .map(|email_p| (server_columns::CHART_EMAIL, patient.0, email_p));
+                Ok::<_, StoreError>((name, birth_date, own.or(invited)))
             })
             .await?;
         let protect = self.service.protect();
@@ -374,11 +378,9 @@ impl<'s> Attempt<'s> {
             )
             .map_err(failed)?;
         let email = match email {
-            Some((account, sealed)) => Some(
-                protect
-                    .open_text(server_columns::ACCOUNT_EMAIL, account.0, &sealed)
-                    .map_err(failed)?,
-            ),
+            Some((column, place, sealed)) => {
+                Some(protect.open_text(column, place, &sealed).map_err(failed)?)
+            }
             None => None,
         };
         Ok(ClientMatch {

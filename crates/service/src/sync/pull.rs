@@ -47,6 +47,8 @@ struct Progress {
     done: Vec<String>,
     /// Searches that were refused.
     refused: Vec<String>,
+    /// Searches that brought less than there is: what they lack is not gone.
+    short: Vec<String>,
     /// The search that is being walked through, and its next page.
     current: Option<String>,
     next: Option<String>,
@@ -272,6 +274,7 @@ impl Walk<'_> {
             whole,
             done: Vec::new(),
             refused: Vec::new(),
+            short: Vec::new(),
             current: None,
             next: None,
             pages: 0,
@@ -305,7 +308,10 @@ impl Walk<'_> {
         }
         let seen = self.cursors.get(&query.name)?;
         let seen = Timestamp::from_millisecond(*seen).ok()?;
-        seen.checked_sub(OVERLAP).ok()
+        // What was older than the overlap when the last whole walk looked, that
+        // walk has seen, however long ago the newest change was.
+        let looked = self.attached.last_run_at.unwrap_or(seen);
+        seen.max(looked).checked_sub(OVERLAP).ok()
     }
 
     async fn fetch(
@@ -417,6 +423,10 @@ impl Walk<'_> {
             let seen = progress.seen.entry(name.clone()).or_insert(i64::MIN);
             *seen = (*seen).max(newest.as_millisecond());
         }
+        let cut = progress.pages >= MAX_PAGES && page.next.is_some();
+        if (cut || !page.refused.is_empty()) && !progress.short.contains(name) {
+            progress.short.push(name.clone());
+        }
         let goes_on = page
             .next
             .filter(|next| Some(next) != ask.next.as_ref() && progress.pages < MAX_PAGES);
@@ -493,7 +503,7 @@ impl Walk<'_> {
             .iter()
             .filter(|q| progress.whole || !q.incremental)
             .map(|q| q.name.clone())
-            .filter(|name| !progress.refused.contains(name))
+            .filter(|name| !progress.refused.contains(name) && !progress.short.contains(name))
             .collect();
         counts.failed = progress.refused.len() as u64;
         let partial = counts.failed > 0;

@@ -98,15 +98,22 @@ pub async fn start_sync(
         .write("sync.start", move |tx| {
             let action = Action::StartSync;
             let (_, permit) = patients::permit::<SyncError>(tx, &asking, action, patient, now)?;
-            let sync = SyncId::new(super::ms(now), &mut rng);
+            let on = connections::list_of_patient(tx, patient, asked.direction)?;
+            // What somebody asked for before, and is not over, is the same.
+            let mut sync = SyncId::new(super::ms(now), &mut rng);
+            for (connection, _) in &on {
+                if let Some(active) = rows::lookup_active(tx, connection.id, patient)?
+                    && active.trigger == Trigger::Manual
+                {
+                    sync = active.sync;
+                }
+            }
             let mut started = Started {
                 sync: SyncId::NIL,
                 runs: 0,
                 not_before: None,
             };
-            for (connection, attached) in
-                connections::list_of_patient(tx, patient, asked.direction)?
-            {
+            for (connection, attached) in on {
                 let wanted = asked.connection.is_none_or(|id| id == connection.id);
                 if !wanted
                     || connection.state == LinkState::Paused
@@ -122,15 +129,13 @@ pub async fn start_sync(
                     .filter(|at| *at > now);
                 let about = (sync, Trigger::Manual, permit.account(), asked.whole);
                 let run_at = cooled.unwrap_or(now);
-                let found = queue_in(tx, &connection, patient, about, run_at, now, &mut rng)?;
-                if found != sync
-                    && let Some(active) = rows::lookup_active(tx, connection.id, patient)?
+                queue_in(tx, &connection, patient, about, run_at, now, &mut rng)?;
+                if let Some(active) = rows::lookup_active(tx, connection.id, patient)?
+                    && active.sync != sync
                 {
-                    rows::hurry(tx, active.id, now)?;
+                    rows::adopt(tx, active.id, sync, now)?;
                 }
-                if started.sync == SyncId::NIL || found == sync {
-                    started.sync = found;
-                }
+                started.sync = sync;
                 started.runs += 1;
                 started.not_before = started.not_before.max(cooled);
             }

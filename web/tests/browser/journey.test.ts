@@ -121,7 +121,10 @@ test('what went over the wire holds no password, no key, no clinical word', () =
   const key = url.split('#')[1] ?? '?';
   for (const secret of [PASSWORD, code, code.replaceAll('-', ''), key, 'Ischemic', 'Cummerata161', 'Hyperlipidemia', 'Hydrochlorothiazide', 'resourceType']) {
     expect(wire.text, secret).not.toContain(secret);
+    expect(world.between.text, secret).not.toContain(secret);
   }
+  // The worker's own calls are among them.
+  expect(world.between.text).toContain('POST /api/auth/login');
   expect([...wire.hosts]).toEqual([new URL(world.url).host]);
   expect(wire.complaints).toEqual([]);
 });

@@ -144,7 +144,7 @@ test('a device that is signed out from another is signed out at once', async () 
   await page.getByRole('button', { name: 'Sign out everywhere else' }).click();
   await accessible(page);
   await page.getByRole('dialog').getByRole('button', { name: 'Sign out everywhere else' }).click();
-  await there.getByText('You were signed out from another device.').waitFor({ timeout: 10_000 });
+  await there.getByText('You were signed out here').waitFor({ timeout: 10_000 });
   await accessible(there);
   await context.close();
 });

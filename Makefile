@@ -78,7 +78,7 @@ format: ## Format everything
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf $(TARGET) web/dist web/node_modules web/src/vault-worker/pkg
+	rm -rf $(TARGET) web/dist web/node_modules web/src/vault-worker/pkg web/src/vault-worker/pkg-visit
 
 ##@ The single steps
 
@@ -139,7 +139,7 @@ fresh-log:
 # The web app's own rules: made anew only when a source of it has changed.
 .PHONY: web web-test
 ifeq ($(WEB),yes)
-WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist -o -name pkg -o -name test-results \) -prune -o -type f -print)
+WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist -o -name 'pkg*' -o -name test-results \) -prune -o -type f -print)
 
 web: wasm web/dist/index.html ## The web app into web/dist
 

@@ -249,6 +249,41 @@ async function journey({ url, admin, database }) {
   assert(JSON.parse(await visit.document()).counts.records === 3);
   step("shares by a link, which opens");
 
+  // Single records: few are asked for one by one, more come out of lists.
+  const owned = JSON.parse(await ada.vault.listHeaders(ada.patient)).headers;
+  const of = (records) => terms([...new Set(records.map((record) => record.record_type))], { records: records.map((record) => record.id) });
+  for (const chosen of [owned.slice(0, 2), owned.slice(0, 5)]) {
+    const some = JSON.parse(await ada.vault.makeLink(ada.patient, JSON.stringify({ terms: of(chosen), words: { sendEmail: "none" }, app_url: url })));
+    const seen = await core.Visit.open(carrier(url).carry, some.url);
+    const ids = JSON.parse(seen.view()).headers.map((record) => record.id);
+    assert.deepEqual(ids.sort(), chosen.map((record) => record.id).sort());
+    const { types, records } = of(chosen);
+    // The same is told, though the reader gets it in another order.
+    const told = (document) => document.match(/"title":"[^"]*"/g).sort();
+    assert.deepEqual(told(await seen.document()), told(await ada.vault.preview(ada.patient, JSON.stringify({ types, records }))));
+    assert.equal(JSON.parse(await seen.document()).counts.records, chosen.length);
+    assert.equal(await refused(seen.countDownload()), "grant.no_download");
+    await ada.vault.endGrant(ada.patient, some.grant);
+  }
+  const outside = { ...of(owned.slice(0, 5)), types: ["diet"] };
+  assert.equal(await refused(ada.vault.makeLink(ada.patient, JSON.stringify({ terms: outside, words: {}, app_url: url }))), "vault.input");
+  await visit.countDownload();
+  step("shares single records, and counts a copy that may be taken");
+
+  // The same link as any viewer of SMART Health Links opens it.
+  const health = core.HealthLink.parse(`https://viewer.example/#${link.shlink}`);
+  const about = JSON.parse(health.about());
+  assert(about.url.startsWith(`${url}/shl/`) && !about.needs_passcode && !about.single_file);
+  const manifest = await json(url, "POST", new URL(about.url).pathname, { body: { recipient: "Elsewhere", embeddedLengthMax: 1_000_000 } });
+  assert.equal(manifest.files.length, 2);
+  for (const { embedded } of manifest.files) assert(JSON.parse(health.takeFile(embedded)).taken > 0);
+  assert.deepEqual(JSON.parse(health.items()).map((item) => item.record_type).sort(), ["conditions", "lab-results", "lab-results"]);
+  assert(health.document().includes("Asthma bronchiale") && health.resource(JSON.parse(health.items())[0].id).includes("resourceType"));
+  const [{ embedded }] = manifest.files;
+  const changed = `${embedded.slice(0, -9)}${embedded.at(-9) === "A" ? "B" : "A"}${embedded.slice(-8)}`;
+  assert.equal(await refused(Promise.resolve().then(() => health.takeFile(changed))), "jwe.unopenable");
+  step("is opened as a SMART Health Link too");
+
   // An account made here lets the server open nothing, whoever asks.
   const byKey = await fetch(`${url}/api/records/shared/${address.split("/").pop()}`, { headers: { "x-share-key": key } });
   assert.equal((await byKey.json()).code, "patient.assisted_off");

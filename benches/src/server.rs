@@ -373,7 +373,7 @@ fn schema_name() -> String {
     format!("outside_{}_{count}", std::process::id())
 }
 
-/// Runs a future on this thread; the store's need no runtime.
+/// Runs a future of the store's, which on PostgreSQL needs threads to block.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     // Reads of PostgreSQL run on the runtime's threads for what blocks.
     tokio::runtime::Builder::new_current_thread()

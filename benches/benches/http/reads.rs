@@ -36,7 +36,7 @@ pub fn measure(report: &mut Report) {
     let read = |requests: &Arc<Vec<Vec<Bytes>>>| {
         let requests = Arc::clone(requests);
         let address = server.address();
-        with_leaves(&server, 1, move || {
+        with_leaves(&server, false, move || {
             load::run(address, CLIENTS, TIME, move |client, n| {
                 let own = &requests[client % PATIENTS];
                 Some(Arc::clone(&own[(n * 7 + client * 131) % own.len()]))

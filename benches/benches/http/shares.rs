@@ -103,7 +103,7 @@ fn open_link(server: &Server, person: &Person, report: &mut Report) {
         call.to_bytes(server.address()).into()
     };
     let requests: Vec<Bytes> = (0..OPENINGS).map(request).collect();
-    let done = with_leaves(server, 1, || each_once(server, CLIENTS, requests));
+    let done = with_leaves(server, false, || each_once(server, CLIENTS, requests));
     let remark = format!(
         "ten notes; median {:.1} ms, 99 % {:.1} ms",
         done.quantile(0.5),

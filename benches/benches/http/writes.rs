@@ -81,7 +81,7 @@ fn import(server: &Server, people: &[Person], whole: &str, report: &mut Report) 
         )
         .remark("one thread"),
     );
-    let done = with_leaves(server, 1, || each_once(server, AT_ONCE, requests));
+    let done = with_leaves(server, false, || each_once(server, AT_ONCE, requests));
     let rate = resources as f64 / done.elapsed.as_secs_f64();
     let remark = format!(
         "{resources} resources, {} MB, {AT_ONCE} at once",
@@ -113,7 +113,7 @@ fn assisted_import(server: &Server, people: &[Person], whole: &str, report: &mut
         .unwrap()
         .items
         .len();
-    let done = with_leaves(server, 1, || each_once(server, AT_ONCE, requests));
+    let done = with_leaves(server, true, || each_once(server, AT_ONCE, requests));
     let rate = (each * people.len()) as f64 / done.elapsed.as_secs_f64();
     report.add(
         Figure::new("import, assisted", rate, "resources/s", Aim::Told)
@@ -152,7 +152,7 @@ fn singles(server: &Server, person: &Person, report: &mut Report) {
     let mut sealed = Sealed::sign_in(server, person, 99);
     let requests = seal_notes(server, &mut sealed, SINGLES, 1);
     let size = requests[0].len();
-    let done = with_leaves(server, 1, || each_once(server, CLIENTS, requests));
+    let done = with_leaves(server, false, || each_once(server, CLIENTS, requests));
     let remark = format!(
         "{size} bytes each; median {:.1} ms, 99 % {:.1} ms",
         done.quantile(0.5),

@@ -87,6 +87,21 @@ pub const CODES: &[Code] = &[
     code("body.timeout", 408, "The body took too long to arrive"),
     code("body.too_large", 413, "Too large"),
     code(
+        "chart.birth_date",
+        422,
+        "The day of birth is not the one that the practice knows",
+    ),
+    code("chart.claimed", 403, "This chart belongs to its patient"),
+    code(
+        "chart.invitation_unknown",
+        410,
+        "This invitation is no longer good",
+    ),
+    code("chart.too_many", 409, "Too many unclaimed charts"),
+    code("chart.unclaimed", 409, "Nobody has claimed this chart"),
+    code("claim.state", 409, "This claim was answered, or not yet"),
+    code("claim.unknown", 404, "No such claim"),
+    code(
         "client.side",
         406,
         "Only a client that can open the records can do this",
@@ -102,6 +117,11 @@ pub const CODES: &[Code] = &[
         "Who may read has changed meanwhile; seal again",
     ),
     code("cursor.malformed", 400, "Not a cursor of this list"),
+    code(
+        "document.not_source",
+        403,
+        "Only whoever wrote a document changes it",
+    ),
     code("export.not_offered", 422, "This format is not offered"),
     code("grant.empty", 422, "Choose what is shared"),
     code("grant.ended", 403, "The grant has ended"),
@@ -316,6 +336,7 @@ pub const CODES: &[Code] = &[
 mod tests {
     use super::*;
     use crate::accounts::AccountError;
+    use crate::charts::ChartError;
     use crate::grants::GrantError;
     use crate::patients::PatientError;
     use crate::policy::Refusal;
@@ -335,6 +356,7 @@ mod tests {
     fn every_error_of_this_crate_is_listed() {
         let mut said: Vec<&str> = Vec::new();
         said.extend(AccountError::ALL.map(AccountError::code));
+        said.extend(ChartError::ALL.map(ChartError::code));
         said.extend(GrantError::ALL.map(GrantError::code));
         said.extend(PatientError::ALL.map(PatientError::code));
         said.extend(RecordError::ALL.map(RecordError::code));

@@ -88,6 +88,16 @@ ids! {
     BlobId;
     /// One visit to a link: what it fetches counts as one access.
     ViewId;
+    /// A configured source or destination.
+    ConnectionId;
+    /// One run of a sync, or one thing it did: a line of the synchronization log.
+    SyncId;
+    /// One version of a document on its way to one destination.
+    DeliveryId;
+    /// Somebody's wish to have an unclaimed chart as their own.
+    ClaimId;
+    /// A request to a provider for documents.
+    DocumentRequestId;
 }
 
 /// A link is a grant to whoever holds a secret URL, under the same id.

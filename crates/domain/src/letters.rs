@@ -38,11 +38,15 @@ pub enum Letter {
     ShareOpened,
     /// Access that you gave, or have, ends soon.
     AccessEndsSoon,
+    /// You are invited to an account, perhaps to take over a chart.
+    Invitation,
+    /// A chart that nobody claimed is destroyed soon.
+    ChartEndsSoon,
 }
 
 impl Letter {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::NewSession,
@@ -60,6 +64,8 @@ impl Letter {
         Self::ShareNeedsSender,
         Self::ShareOpened,
         Self::AccessEndsSoon,
+        Self::Invitation,
+        Self::ChartEndsSoon,
     ];
 
     /// The word that a job row keeps.
@@ -82,6 +88,8 @@ impl Letter {
             Self::ShareNeedsSender => "share_needs_sender",
             Self::ShareOpened => "share_opened",
             Self::AccessEndsSoon => "access_ends_soon",
+            Self::Invitation => "invitation",
+            Self::ChartEndsSoon => "chart_ends_soon",
         }
     }
 

@@ -6,8 +6,10 @@
 
 pub mod accounts;
 pub mod blobs;
+pub mod charts;
 pub mod clock;
 pub mod codes;
+pub mod connections;
 pub mod doors;
 pub mod grants;
 pub mod ids;

@@ -73,6 +73,10 @@ limits! {
     RecoverAddress = "recovery.use.address", 30 in 3_600 per Address,
     /// Changes of password, keys or recovery code, tried with the old one.
     PasswordChange = "password.change", 10 in 900 per Account,
+    /// Charts claimed by one account: invitations and sheets tried.
+    Claim = "claim.create", 10 in 3_600 per Account,
+    /// Days of birth and sheets tried on one chart.
+    ClaimChart = "claim.create.chart", 5 in 86_400 per Patient,
     /// Links opened from one address.
     ShareOpen = "share.read", 600 in 300 per Address,
     /// Wrong keys tried on one link.

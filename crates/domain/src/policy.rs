@@ -15,8 +15,8 @@ mod standing;
 
 pub use action::{Action, Group};
 pub use facts::{
-    AccountFacts, Caller, EntryFacts, LinkFacts, LinkProof, PatientFacts, RequestFacts,
-    SessionFacts, Target,
+    AccountFacts, Caller, ChartFacts, ClaimFacts, EntryFacts, LinkFacts, LinkProof, PatientFacts,
+    RequestFacts, SessionFacts, Target,
 };
 pub use permit::{Actor, Permit, Scope, Within};
 pub use refusal::{Noun, Refusal};

@@ -84,12 +84,13 @@ impl HttpError {
             }
             source = cause.source();
         }
-        if error.is_timeout() {
+        // A time-out while connecting reached nobody.
+        if error.is_connect() {
+            Self::Connect
+        } else if error.is_timeout() {
             Self::Timeout
         } else if error.is_redirect() {
             Self::Redirect
-        } else if error.is_connect() {
-            Self::Connect
         } else if error.is_builder() {
             Self::Url
         } else {
@@ -227,6 +228,12 @@ impl HttpClient {
             response,
             left: max_len,
         })
+    }
+
+    /// Whether the operator allows the host of this URL to be private.
+    pub(crate) fn is_allowed_host(&self, url: &Url) -> bool {
+        url.host()
+            .is_some_and(|host| self.allowed.contains(&host, url.port_or_known_default()))
     }
 
     /// The client itself, for libraries that bring their own requests. Their

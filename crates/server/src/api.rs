@@ -38,6 +38,7 @@ pub mod sessions;
 pub mod shares;
 pub mod sharing;
 pub mod system;
+pub mod v1;
 pub mod wire;
 
 /// Longest pause within a body.
@@ -80,9 +81,18 @@ fn routes(groups: &Groups) -> OpenApiRouter<App> {
     if groups.has(Group::Audit) {
         small = small.merge(audit::routes()).merge(analytics::routes());
     }
+    if groups.has(Group::Sync) {
+        small = small.merge(v1::routes());
+    }
     router = router.merge(small.layer(DefaultBodyLimit::max(SMALL_BODY)));
+    if groups.has(Group::Auth) {
+        router = router.merge(sessions::large_routes());
+    }
     if groups.has(Group::Records) {
         router = router.merge(records::routes()).merge(patients::routes());
+    }
+    if groups.has(Group::Sync) {
+        router = router.merge(v1::document_routes());
     }
     if groups.has(Group::Sharing) {
         router = router

@@ -1,7 +1,7 @@
 //! Where an open document meets paper: what `outside` sets, off the threads
 //! that answer requests, few at a time. Nothing of it is kept.
 
-use chartkey_outside::pdf::{self, PdfError, PdfNotice};
+use chartkey_paper::{self as pdf, PdfError, PdfNotice};
 use chartkey_service::assisted::{ExportedDocument, SharedDocument};
 use tokio::sync::Semaphore;
 

@@ -38,6 +38,7 @@ impl Press {
                 templates::password_changed(*at, &self.url("/settings")?)
             }
             Content::RecoveryUsed { at } => templates::recovery_used(*at, &self.url("/settings")?),
+            Content::KeysChanged { at } => templates::keys_changed(*at, &self.url("/settings")?),
             Content::ProviderVerified { outcome } => templates::provider_verification(
                 outcome == Verification::Verified.as_str(),
                 &self.url("/")?,
@@ -65,6 +66,25 @@ impl Press {
                 templates::access_ends_soon(audience, *at, url.as_ref())
             }
             Content::RequestCreated => templates::access_requested(&self.url("/sharing")?),
+            Content::Invitation {
+                inviter,
+                token,
+                valid_until,
+            } => {
+                let path = match token {
+                    Some(token) => format!("/claim#invitation={token}"),
+                    None => "/sign-up".to_owned(),
+                };
+                templates::invitation(&templates::AccountInvitation {
+                    inviter_name: inviter,
+                    url: &self.url(&path)?,
+                    valid_until: *valid_until,
+                    has_chart: token.is_some(),
+                })
+            }
+            Content::ChartEndsSoon { at } => {
+                templates::chart_ends_soon(*at, &self.url("/practice")?)
+            }
         })
     }
 }

@@ -63,6 +63,7 @@ pub fn routes() -> Router<App> {
     }
     router = router
         .route("/", get(app_page))
+        .route("/records/shared/shl", get(other_viewer_page))
         .route("/records/shared/{token}", get(viewer_page))
         .route("/favicon.svg", get(favicon))
         .route("/assets/{*path}", get(find_asset));
@@ -75,17 +76,24 @@ pub fn routes() -> Router<App> {
 }
 
 async fn app_page() -> Response {
-    page("index.html")
+    page("index.html", "'self'")
 }
 
 async fn viewer_page() -> Response {
-    page("viewer.html")
+    page("viewer.html", "'self'")
+}
+
+/// SMART Health Links of other systems: only here may a page ask others, and
+/// it does once its reader chose to open one. What opens the answer is a
+/// worker, whose own policy lets it reach nobody else. No token is `shl`.
+async fn other_viewer_page() -> Response {
+    page("viewer.html", "'self' https:")
 }
 
 /// A page with a nonce for the style elements that its scripts make. Scripts
 /// come from files of ours only; `wasm-unsafe-eval` lets the core be compiled
-/// and nothing else be evaluated.
-fn page(name: &str) -> Response {
+/// and nothing else be evaluated. `connect` is whom it may ask.
+fn page(name: &str, connect: &str) -> Response {
     let Some(text) = asset(name).and_then(|file| std::str::from_utf8(file.plain).ok()) else {
         return Problem::new("server.internal").into_response();
     };
@@ -93,7 +101,7 @@ fn page(name: &str) -> Response {
     let policy = format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; \
          style-src 'self' 'nonce-{nonce}'; font-src 'self'; img-src 'self' data: blob:; \
-         media-src blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
+         media-src blob:; connect-src {connect}; manifest-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'; object-src 'none'"
     );
     let mut response = (

@@ -30,6 +30,7 @@ mod profile;
 mod register;
 
 pub use delete::delete_account;
+pub(crate) use delete::{destroy, forget_body};
 pub use profile::{PatientView, Profile, ProfileChange, find_profile, update_profile};
 pub use register::{Credentials, Registered, create_admin, register};
 pub(crate) use register::{check_kdf, check_password, check_wrapped};
@@ -158,6 +159,7 @@ pub async fn verify_email(
     limits::spend(service, Limit::Verify, &limits::network(origin.address)).await?;
     let hash = secrets::token_hash(service, VERIFY, token).ok_or(AccountError::TokenUnknown)?;
     let (now, mut rng, from) = (service.now(), service.rng(), origin.address);
+    let this = service.clone();
     service
         .store()
         .write("account.verify", move |tx| {
@@ -175,6 +177,7 @@ pub async fn verify_email(
                 return Err(AccountError::TokenUnknown.into());
             }
             rows::verify_email(tx, account, now)?;
+            crate::users::replace_invited(tx, &this, &row, now, &mut rng)?;
             tokens::delete(tx, account, VERIFY)?;
             let entry = NewEntry::new(
                 TrailAction::AccountVerify,

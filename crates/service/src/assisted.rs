@@ -7,17 +7,23 @@
 //! in types that wipe themselves, and dies with the request.
 
 mod cache;
+mod charts;
+mod documents;
 mod export;
 mod files;
 mod records;
+mod rekey;
 mod sharing;
 mod transport;
 mod visits;
 
 pub use cache::Cache;
+pub use charts::{ChartText, ClaimSheet};
+pub use documents::TextDocument;
 pub use export::{ExportedDocument, RecordExport};
 pub use files::{FileContent, FileUpload, NewFile};
 pub use records::{Content, Page, RecordQuery, RecordView, Report, Summary, Upload};
+pub use rekey::rekey;
 pub use sharing::{AskedTerms, OpenShare, Recipient};
 pub use transport::InProcess;
 pub use visits::{
@@ -34,6 +40,9 @@ use chartkey_vault::patient::ReadKeys;
 use jiff::Timestamp;
 
 use crate::{Caller, Failure, NounError, Service, sessions};
+
+/// How often something is sealed anew when the record moved on.
+const TRIES: usize = 8;
 
 /// An error of whichever noun, by its code: assisted requests run the use
 /// cases of several.

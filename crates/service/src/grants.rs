@@ -179,6 +179,7 @@ pub(crate) fn take_grant(
         id: GrantId(terms.grant),
         patient: row.id,
         generation: terms.generation,
+        statement_seq: statement.seq,
         holder,
         salt: sealed.salt.0,
         types: terms.types.clone(),

@@ -142,6 +142,9 @@ pub async fn sweep(service: &Service) {
     if let Err(error) = crate::shares::sweep(service).await {
         tracing::warn!(?error, "grants were not swept");
     }
+    if let Err(error) = crate::charts::sweep(service).await {
+        tracing::warn!(?error, "unclaimed charts were not swept");
+    }
     if let Err(error) = accounts::expire_pending(service).await {
         tracing::warn!(?error, "pending accounts were not swept");
     }

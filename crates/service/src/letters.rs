@@ -43,6 +43,11 @@ pub enum Content {
         /// When.
         at: Timestamp,
     },
+    /// See [`Letter::KeysChanged`].
+    KeysChanged {
+        /// When.
+        at: Timestamp,
+    },
     /// See [`Letter::ProviderVerified`].
     ProviderVerified {
         /// What was decided, as [`Verification::as_str`] says it.
@@ -85,6 +90,20 @@ pub enum Content {
     },
     /// See [`Letter::RequestCreated`].
     RequestCreated,
+    /// See [`Letter::Invitation`]. Names whoever invites, never whom.
+    Invitation {
+        /// Who invites: the practitioner's or practice's name.
+        inviter: String,
+        /// The token of the link, where a chart waits to be claimed.
+        token: Option<String>,
+        /// Until when it counts.
+        valid_until: Timestamp,
+    },
+    /// See [`Letter::ChartEndsSoon`].
+    ChartEndsSoon {
+        /// When the chart is destroyed.
+        at: Timestamp,
+    },
 }
 
 /// What the mail of a link says beyond its row: the one mail that names a
@@ -137,6 +156,7 @@ impl Content {
             Self::NewSession { .. } => Letter::NewSession,
             Self::PasswordChanged { .. } => Letter::PasswordChanged,
             Self::RecoveryUsed { .. } => Letter::RecoveryUsed,
+            Self::KeysChanged { .. } => Letter::KeysChanged,
             Self::ProviderVerified { .. } => Letter::ProviderVerified,
             Self::ShareLink { .. } => Letter::ShareLink,
             Self::ShareNotice { .. } => Letter::ShareNotice,
@@ -146,6 +166,8 @@ impl Content {
             Self::AccessEnded { .. } => Letter::GrantEnded,
             Self::AccessEndsSoon { .. } => Letter::AccessEndsSoon,
             Self::RequestCreated => Letter::RequestCreated,
+            Self::Invitation { .. } => Letter::Invitation,
+            Self::ChartEndsSoon { .. } => Letter::ChartEndsSoon,
         }
     }
 

@@ -31,6 +31,8 @@ pub mod assisted;
 pub mod audit;
 pub mod blobs;
 pub mod caller;
+pub mod charts;
+pub mod claims;
 pub mod events;
 pub mod grants;
 pub mod idempotency;
@@ -47,6 +49,7 @@ pub mod sessions;
 pub mod shares;
 pub mod shl;
 pub mod trail;
+pub mod users;
 #[cfg(feature = "testing")]
 pub mod world;
 

@@ -13,7 +13,7 @@ use chartkey_domain::trail::{NewEntry, TrailAction};
 use chartkey_fhir::Compartment;
 use chartkey_store::grants::{self, GrantRow};
 use chartkey_store::patients::{self, EpochRow, PatientRow, StatementRow};
-use chartkey_store::{Reader, StoreError, Tx, accounts, batches};
+use chartkey_store::{Reader, StoreError, Tx, accounts, batches, charts};
 use chartkey_vault::Id;
 use chartkey_vault::bytes::{Bytes, Bytes32};
 use chartkey_vault::epoch::Epoch;
@@ -115,6 +115,20 @@ pub(crate) fn permit<E: NounError>(
     let (row, facts) = facts(db, patient, caller.account_id())?
         .ok_or(Refusal::Unknown(policy::Noun::Patient))
         .map_err(|refusal| unauthenticated_first(caller, refusal))?;
+    let claims = matches!(
+        action,
+        Action::FindPatientKeys
+            | Action::ListUnadoptedBatches
+            | Action::AdoptBatches
+            | Action::BeginEpochs
+    );
+    // Whoever takes a chart over does what managers do with its keys.
+    if claims
+        && row.owner.is_none()
+        && let Some(permit) = crate::claims::permit_claim(db, caller, action, patient, now)?
+    {
+        return Ok((row, permit));
+    }
     let permit = policy::permit(&caller.who, action, &Target::Patient(&facts), now)?;
     Ok((row, permit))
 }
@@ -259,6 +273,24 @@ pub(crate) fn epoch_links(
         .collect())
 }
 
+/// The seed sealed to a manager, or handed over to whoever takes a chart over;
+/// empty where their sheet has it.
+fn seed_of(
+    db: &mut Reader,
+    row: &PatientRow,
+    account: AccountId,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    if let Some(seed) = patients::lookup_seed(db, row.id, account)? {
+        return Ok(Some(seed));
+    }
+    if row.owner.is_some() {
+        return Ok(None);
+    }
+    let confirmed = chartkey_domain::charts::ClaimState::Confirmed.as_str();
+    let claim = charts::lookup_claim_by(db, row.id, account, confirmed)?;
+    Ok(claim.map(|claim| claim.sealed_seed.unwrap_or_default()))
+}
+
 fn manager_keys(
     db: &mut Reader,
     row: &PatientRow,
@@ -268,7 +300,7 @@ fn manager_keys(
     let Some(account) = permit.account() else {
         return Ok(None);
     };
-    let Some(sealed_seed) = patients::lookup_seed(db, row.id, account)? else {
+    let Some(sealed_seed) = seed_of(db, row, account)? else {
         return Ok(None);
     };
     let mut wraps: BTreeMap<GrantId, Vec<u8>> =
@@ -665,6 +697,8 @@ pub(crate) fn take_generation(
         return Err(moved());
     }
     let statement = append_statement(tx, patient, &sealed.statement, now)?;
+    let owner = trail::KeyOwner::Patient(patient);
+    trail::publish_keys(tx, owner, statement.seq, &sealed.statement, now)?;
     let PatientSays::Generation(terms) = statement.says else {
         return Err(VaultError::Statement("not about a generation").into());
     };

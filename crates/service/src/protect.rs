@@ -41,6 +41,12 @@ pub mod columns {
     pub const PATIENT_BIRTH_DATE: Column = Column("patients.birth_date_p");
     /// Telephone numbers and the like.
     pub const PATIENT_CONTACT: Column = Column("patients.contact_p");
+    /// Addresses that charts' patients are invited at.
+    pub const CHART_EMAIL: Column = Column("charts.email_p");
+    /// What a practice's platform calls a patient.
+    pub const CHART_PLATFORM_ID: Column = Column("charts.platform_id_p");
+    /// What a practice's platform calls a user.
+    pub const USER_PLATFORM_ID: Column = Column("practice_users.platform_id_p");
     /// What clients call themselves.
     pub const SESSION_DEVICE: Column = Column("sessions.device_p");
     /// Where clients signed in from.

@@ -28,10 +28,13 @@ use crate::letters::Content;
 use crate::{Failure, Service, columns, events, limits, mail, secrets, stretch, trail};
 
 mod refresh;
+mod rekey;
 mod sign_in;
 mod ways_in;
 
 pub use refresh::refresh;
+pub use rekey::rekey;
+pub(crate) use rekey::{prove, reopen};
 pub use sign_in::{Proof, SignedIn, prelogin, sign_in};
 pub use ways_in::{
     NewPassword, PasswordChange, Recovered, Recovery, RecoveryTicket, begin_recovery,
@@ -100,15 +103,19 @@ pub async fn unlock(service: &Service, caller: &Caller) -> Result<AccountSecrets
         return Err(SessionError::Locked.into());
     }
     let now = service.now();
-    let row = service
+    let account = facts.id;
+    let (row, older) = service
         .store()
         .read("session.unlock", move |reader| {
-            rows::lookup(reader, session)
+            let row = rows::lookup(reader, session)?;
+            Ok((row, account_rows::list_seeds(reader, account)?))
         })
         .await
-        .map_err(|error: StoreError| SessionFailure::from(error))?
+        .map_err(|error: StoreError| SessionFailure::from(error))?;
+    let row = row
         .filter(|row| row.ended_at.is_none() && row.expires_at > now)
         .ok_or(SessionError::Ended)?;
+    let older: Vec<Bytes> = older.into_iter().map(Bytes).collect();
     let previous = row
         .previous_access_seed
         .as_deref()
@@ -118,7 +125,9 @@ pub async fn unlock(service: &Service, caller: &Caller) -> Result<AccountSecrets
         .flatten()
         .find_map(|wrapped| unwrap_seed(service, ACCESS, session, facts.id, &secret, wrapped))
         .ok_or(SessionError::Locked)?;
-    Ok(AccountSecrets::new(facts.id.0, seed))
+    let mut secrets = AccountSecrets::new(facts.id.0, seed);
+    secrets.take_previous(&older)?;
+    Ok(secrets)
 }
 
 fn seed_place(purpose: &str, session: SessionId, account: AccountId) -> Vec<u8> {

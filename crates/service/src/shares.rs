@@ -13,10 +13,12 @@ use chartkey_domain::ids::{GrantId, Id, PatientId, RecordId};
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, Permit, Refusal, Target};
 use chartkey_domain::records::RecordTypes;
+use chartkey_domain::sessions::after;
 use chartkey_domain::shares::{
     MAX_RECIPIENTS, NewShare, PASSCODE_ATTEMPTS, SendEmail, ShareForm, ShareStatus, is_token,
 };
 use chartkey_domain::trail::{Detail, NewEntry, TrailAction};
+use chartkey_fhir::RecordType;
 use chartkey_store::grants::GrantRow;
 use chartkey_store::patients::PatientRow;
 use chartkey_store::shares::{self as rows, FileRow, LinkRow};
@@ -48,6 +50,9 @@ pub type ShareFailure = Failure<ShareError>;
 
 /// Largest file of a link, encrypted, in bytes.
 pub const MAX_FILE_BYTES: usize = 32 << 20;
+/// Files out of date are made anew no sooner than this after they were made:
+/// a hundred uploads in a row are one change.
+const REMADE_AFTER_SECS: i64 = 30;
 /// Visits shown with a link.
 const SHOWN_VISITS: u32 = 100;
 
@@ -389,11 +394,11 @@ fn take_files(
     now: Timestamp,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(), ShareFailure> {
-    if files.is_empty() {
-        return Ok(());
-    }
     if !grant.may_download {
-        return Err(Failure::field("files", "a link without downloads has none"));
+        return match files {
+            [] => Ok(()),
+            _ => Err(Failure::field("files", "a link without downloads has none")),
+        };
     }
     for file in files {
         let covered = file.record_type.map_or(link.single_file, |t| {
@@ -413,6 +418,13 @@ fn take_files(
             last_updated: now,
         };
         rows::put_file(tx, grant.id, id, &row)?;
+    }
+    let whole: &[Option<RecordType>] = &[None];
+    let types: Vec<_> = grant.types.iter().copied().map(Some).collect();
+    for record_type in if link.single_file { whole } else { &types } {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        rows::put_nothing(tx, grant.id, id, *record_type, now)?;
     }
     Ok(())
 }
@@ -742,7 +754,8 @@ pub(crate) async fn list_with_stale_files(
         .store()
         .read("share.files", move |db| {
             let mut found = Vec::new();
-            for id in rows::list_with_stale_files(db, patient, now)? {
+            let made_before = after(now, -REMADE_AFTER_SECS);
+            for id in rows::list_with_stale_files(db, patient, now, made_before)? {
                 let grant = grants::lookup(db, id)?;
                 let link = rows::lookup(db, id)?;
                 found.extend(grant.zip(link));

@@ -333,6 +333,40 @@ pub fn update_recovery(
     Ok(changed == 1)
 }
 
+/// Replaces an account's public keys.
+pub fn update_keys(
+    tx: &mut Tx,
+    id: AccountId,
+    kem_public: &[u8],
+    sign_public: &[u8],
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE accounts SET kem_public = ?2, sign_public = ?3, updated_at = ?4 WHERE id = ?1",
+        params![id, kem_public, sign_public, at],
+    )?;
+    Ok(())
+}
+
+/// Keeps the seed before the present one, wrapped under it; `seq` is the
+/// statement's that replaced it.
+pub fn insert_seed(tx: &mut Tx, id: AccountId, seq: u64, wrapped: &[u8]) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO account_seeds (account_id, seq, wrapped) VALUES (?1, ?2, ?3)",
+        params![id, seq, wrapped],
+    )?;
+    Ok(())
+}
+
+/// The seeds before the present one, newest first.
+pub fn list_seeds(reader: &mut Reader, id: AccountId) -> Result<Vec<Vec<u8>>, StoreError> {
+    reader.query(
+        "SELECT wrapped FROM account_seeds WHERE account_id = ?1 ORDER BY seq DESC",
+        params![id],
+        |row| row.get(0),
+    )
+}
+
 /// Replaces what a profile says.
 pub fn update_profile(
     tx: &mut Tx,
@@ -443,15 +477,40 @@ pub struct PatientProfileRow {
     pub contact_p: Option<Vec<u8>>,
 }
 
-/// The patients that an account owns, oldest first.
+/// The patients that an account owns: its own first, then charts that it took
+/// over, each oldest first.
 pub fn list_owned_patients(
     reader: &mut Reader,
     owner: AccountId,
 ) -> Result<Vec<PatientProfileRow>, StoreError> {
     reader.query(
-        "SELECT id, owner_account, assisted_access, name_p, birth_date_p, contact_p \
-         FROM patients WHERE owner_account = ?1 ORDER BY created_at, id",
+        "SELECT patients.id, owner_account, assisted_access, name_p, birth_date_p, contact_p \
+         FROM patients LEFT JOIN charts ON charts.patient_id = patients.id \
+         WHERE owner_account = ?1 \
+         ORDER BY CASE WHEN charts.patient_id IS NULL THEN 0 ELSE 1 END, patients.created_at, patients.id",
         params![owner],
+        |row| {
+            Ok(PatientProfileRow {
+                id: row.get(0)?,
+                owner: row.get(1)?,
+                assisted_access: row.get(2)?,
+                name_p: row.get(3)?,
+                birth_date_p: row.get(4)?,
+                contact_p: row.get(5)?,
+            })
+        },
+    )
+}
+
+/// What a profile shows of one patient.
+pub fn lookup_patient_profile(
+    reader: &mut Reader,
+    patient: PatientId,
+) -> Result<Option<PatientProfileRow>, StoreError> {
+    reader.query_opt(
+        "SELECT patients.id, owner_account, assisted_access, name_p, birth_date_p, contact_p \
+         FROM patients WHERE id = ?1",
+        params![patient],
         |row| {
             Ok(PatientProfileRow {
                 id: row.get(0)?,

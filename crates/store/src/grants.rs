@@ -15,8 +15,9 @@ pub struct GrantRow {
     pub patient: PatientId,
     /// Generation of its keyring.
     pub generation: u32,
-    /// Position of its statement in the patient's chain is found by its body;
-    /// this is the account that holds it, absent for a link.
+    /// Position in the patient's chain of the statement by which it was made.
+    pub statement_seq: u64,
+    /// The account that holds it, absent for a link.
     pub holder: Option<AccountId>,
     /// Salt of the holder's hash.
     pub salt: [u8; 32],
@@ -72,7 +73,7 @@ pub struct GrantSeals {
 const COLUMNS: &str = "g.id, g.patient_id, g.generation, g.holder_account, g.holder_salt, g.types, g.kinds, \
      g.by_records, g.valid_from, g.expires_at, g.purpose, g.may_download, g.write_types, g.may_reshare, \
      g.created_by, g.created_at, g.updated_at, g.ended_at, g.ended_reason, g.access_count, \
-     g.download_count, g.last_accessed_at, g.last_downloaded_at";
+     g.download_count, g.last_accessed_at, g.last_downloaded_at, g.statement_seq";
 
 fn types(text: &str) -> Result<Vec<RecordType>, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt("a list of record types"))
@@ -87,6 +88,7 @@ fn grant_row(row: &Row<'_>) -> Result<GrantRow, StoreError> {
         id: row.get(0)?,
         patient: row.get(1)?,
         generation: row.get(2)?,
+        statement_seq: row.get(23)?,
         holder: row.get(3)?,
         salt: row.get(4)?,
         types: types(&row.get::<String>(5)?)?,
@@ -122,9 +124,10 @@ pub fn insert(
     tx.execute(
         "INSERT INTO grants (id, patient_id, generation, holder_kind, holder_account, holder_salt, grant_key,
             types, kinds, by_records, valid_from, expires_at, purpose, may_download, write_types, may_reshare,
-            created_by, created_at, updated_at, keyring, cover, cover_wrap, access_count, download_count)
+            created_by, created_at, updated_at, keyring, cover, cover_wrap, access_count, download_count,
+            statement_seq)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-            ?21, ?22, 0, 0)",
+            ?21, ?22, 0, 0, ?23)",
         params![
             grant.id,
             grant.patient,
@@ -147,7 +150,8 @@ pub fn insert(
             grant.updated_at,
             seals.keyring,
             seals.cover,
-            seals.cover_wrap
+            seals.cover_wrap,
+            grant.statement_seq
         ],
     )?;
     for (compartment, generation, n) in holds {

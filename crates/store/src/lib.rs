@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod analytics;
 pub mod batches;
 pub mod blobs;
+pub mod charts;
 pub mod engine;
 pub mod events;
 pub mod grants;

@@ -86,12 +86,15 @@ pub fn lookup(db: &mut Reader, id: PatientId) -> Result<Option<PatientRow>, Stor
     )
 }
 
-/// Patients that an account manages, oldest first.
+/// Patients that an account manages: its own first, then charts that it opened
+/// or took over, each oldest first.
 pub fn list_managed(db: &mut Reader, account: AccountId) -> Result<Vec<PatientRow>, StoreError> {
     db.query(
         "SELECT p.id, p.owner_account, p.generation, p.grants_version, p.assisted_access
          FROM patient_managers m JOIN patients p ON p.id = m.patient_id
-         WHERE m.account_id = ?1 ORDER BY p.created_at, p.id",
+         LEFT JOIN charts c ON c.patient_id = p.id
+         WHERE m.account_id = ?1
+         ORDER BY CASE WHEN c.patient_id IS NULL THEN 0 ELSE 1 END, p.created_at, p.id",
         params![account],
         patient_row,
     )

@@ -171,12 +171,11 @@ pub fn lookup_statement(
     patient: PatientId,
     grant: GrantId,
 ) -> Result<Option<StatementRow>, StoreError> {
-    // Ids are hex digits and hyphens: nothing in them is a pattern.
-    let pattern = format!("%\"grant\":\"{grant}\"%");
     db.query_opt(
-        "SELECT seq, kind, body, signature, cosignature, hash FROM patient_statements
-         WHERE patient_id = ?1 AND kind = 'grant' AND body LIKE ?2 ORDER BY seq LIMIT 1",
-        params![patient, pattern],
+        "SELECT s.seq, s.kind, s.body, s.signature, s.cosignature, s.hash
+         FROM grants g JOIN patient_statements s ON s.patient_id = g.patient_id AND s.seq = g.statement_seq
+         WHERE g.id = ?2 AND g.patient_id = ?1 AND s.kind = 'grant'",
+        params![patient, grant],
         |row| {
             Ok(StatementRow {
                 seq: row.get(0)?,
@@ -249,6 +248,9 @@ pub fn list_views(db: &mut Reader, grant: GrantId, limit: u32) -> Result<Vec<Vie
 
 // --- files for other viewers ------------------------------------------------------
 
+// A file's `stale`: 0 as it should be, 1 out of date and still given, 2
+// withdrawn until it is made anew, 3 nothing to show.
+
 /// A file of a link: one record type, or everything in one (`record_type`
 /// absent).
 #[derive(Clone)]
@@ -300,6 +302,29 @@ pub fn put_file(
     Ok(())
 }
 
+/// Notes that a link has nothing to show of what a file would hold, so that
+/// the file is made when something comes in.
+pub fn put_nothing(
+    tx: &mut Tx,
+    grant: GrantId,
+    file_id: [u8; 16],
+    record_type: Option<RecordType>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO link_files (grant_id, record_type, file_id, jwe, last_updated, stale)
+         VALUES (?1, ?2, ?3, ?4, ?5, 3) ON CONFLICT (grant_id, record_type) DO NOTHING",
+        params![
+            grant,
+            type_word(record_type),
+            file_id,
+            Vec::<u8>::new(),
+            now
+        ],
+    )?;
+    Ok(())
+}
+
 /// Deletes the files of a link, before they are all made anew.
 pub fn delete_files(tx: &mut Tx, grant: GrantId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM link_files WHERE grant_id = ?1", params![grant])?;
@@ -337,7 +362,7 @@ pub fn mark_files_stale(
     record_type: RecordType,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE link_files SET stale = 1 WHERE record_type IN (?2, '')
+        "UPDATE link_files SET stale = CASE WHEN stale >= 2 THEN 2 ELSE 1 END WHERE record_type IN (?2, '')
            AND grant_id IN (SELECT id FROM grants WHERE patient_id = ?1 AND holder_kind = 'link')",
         params![patient, record_type],
     )?;
@@ -359,16 +384,18 @@ pub fn withdraw_files(
     Ok(())
 }
 
-/// Living links of a patient that have files, some of them out of date.
+/// Living links of a patient whose files are to be made anew: withdrawn ones
+/// at once, those out of date when they were made before `made_before`.
 pub fn list_with_stale_files(
     db: &mut Reader,
     patient: PatientId,
     now: Timestamp,
+    made_before: Timestamp,
 ) -> Result<Vec<GrantId>, StoreError> {
     db.query(
         "SELECT DISTINCT g.id FROM grants g JOIN link_files f ON f.grant_id = g.id
-         WHERE g.patient_id = ?1 AND g.ended_at IS NULL AND g.expires_at > ?2 AND f.stale > 0",
-        params![patient, now],
+         WHERE g.patient_id = ?1 AND g.ended_at IS NULL AND g.expires_at > ?2 AND (f.stale = 2 OR (f.stale = 1 AND f.last_updated <= ?3))",
+        params![patient, now, made_before],
         |row| row.get(0),
     )
 }

@@ -2,8 +2,8 @@
 //! milliseconds, compartments and types as their text.
 
 use chartkey_domain::ids::{
-    AccountId, BatchId, BlobId, GrantId, Id, JobId, PatientId, RecordId, RequestId, SessionId,
-    ViewId,
+    AccountId, BatchId, BlobId, ClaimId, ConnectionId, DeliveryId, DocumentRequestId, GrantId, Id,
+    JobId, PatientId, RecordId, RequestId, SessionId, SyncId, ViewId,
 };
 use chartkey_fhir::{Compartment, Kinds, RecordType};
 use jiff::Timestamp;
@@ -28,7 +28,21 @@ macro_rules! ids {
     )*};
 }
 ids!(
-    Id, AccountId, BatchId, BlobId, GrantId, JobId, PatientId, RecordId, RequestId, SessionId,
+    ClaimId,
+    ConnectionId,
+    DeliveryId,
+    DocumentRequestId,
+    SyncId,
+    Id,
+    AccountId,
+    BatchId,
+    BlobId,
+    GrantId,
+    JobId,
+    PatientId,
+    RecordId,
+    RequestId,
+    SessionId,
     ViewId
 );
 

@@ -53,6 +53,8 @@ pub struct Client<T> {
     pub memory: Memory,
     /// Authors met since it was made, for lists of thousands.
     authors: BTreeMap<Id, VerifiedAccount>,
+    /// The chart that is being taken over, whose chain names others yet.
+    pub(crate) claiming: Option<(Id, Option<PatientSeed>)>,
 }
 
 /// Who wrote a version, once it is verified.
@@ -86,6 +88,7 @@ impl<T: Transport + MaybeSend> Client<T> {
             account,
             memory,
             authors: BTreeMap::new(),
+            claiming: None,
         }
     }
 
@@ -149,7 +152,12 @@ impl<T: Transport + MaybeSend> Client<T> {
             return Err(VaultError::Statement("another patient's keys"));
         }
         let seen = self.memory.patients.get(&patient).copied();
-        let open = OpenPatient::open(&offered, &self.account, seen)?;
+        let open = match &self.claiming {
+            Some((claimed, seed)) if *claimed == patient => {
+                OpenPatient::open_claimed(&offered, &self.account, seed.as_ref(), seen)?
+            }
+            _ => OpenPatient::open(&offered, &self.account, seen)?,
+        };
         self.memory.patients.insert(patient, open.chain.head());
         Ok(open)
     }

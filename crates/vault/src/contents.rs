@@ -1,15 +1,19 @@
 //! Records with their contents, and what is told of them together: the
 //! clinical document, one Bundle.
 
+use std::collections::BTreeSet;
+
 use chartkey_crypto::SecretBytes;
 use chartkey_fhir::{
-    RecordType,
+    Kinds, RecordType,
     clinical::{ClinicalDocument, ClinicalRecord, FileInfo},
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    Id,
     bundle::{self, Part},
     client::Client,
     error::VaultError,
@@ -96,6 +100,47 @@ impl<T: Transport + MaybeSend> Client<T> {
             }
         }
         Ok(held)
+    }
+}
+
+/// A part of a record, as a grant would cut it out.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Scope {
+    /// Types.
+    pub types: Vec<RecordType>,
+    /// Kinds besides records without any.
+    #[serde(default)]
+    pub kinds: Kinds,
+    /// Single records instead of everything of those types.
+    #[serde(default)]
+    pub records: Option<BTreeSet<Id>>,
+}
+
+impl Scope {
+    fn holds(&self, record: &Listed) -> bool {
+        let compartment = record.sealed.compartment;
+        let chosen = self.records.as_ref();
+        self.types.contains(&compartment.record_type)
+            && compartment.kinds.is_subset_of(self.kinds)
+            && chosen.is_none_or(|records| records.contains(&record.sealed.id))
+    }
+}
+
+impl<T: Transport + MaybeSend> Client<T> {
+    /// What whoever was granted this part would read now.
+    pub async fn preview(
+        &self,
+        open: &OpenPatient,
+        scope: &Scope,
+    ) -> Result<ClinicalDocument, VaultError> {
+        let mut held = self.contents(open, Some(&scope.types), false).await?;
+        held.retain(|held| scope.holds(&held.record));
+        // Some of a type is not everything of it.
+        let covered: &[RecordType] = match scope.records {
+            Some(_) => &[],
+            None => &scope.types,
+        };
+        Ok(clinical(&held, covered))
     }
 }
 

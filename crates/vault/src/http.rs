@@ -246,6 +246,27 @@ impl<F: Fetch + MaybeSend> Transport for Http<F> {
         Ok(answer.body)
     }
 
+    async fn put_blob(
+        &self,
+        patient: Id,
+        blob: Id,
+        offset: u64,
+        part: Vec<u8>,
+        finish: Option<u64>,
+    ) -> Result<(), VaultError> {
+        let finish = finish.map_or_else(String::new, |len| format!("&finish={len}"));
+        let call = Call {
+            method: "PUT",
+            path: format!("/api/blobs/{blob}?patient_id={patient}&offset={offset}{finish}"),
+            headers: vec![
+                ("accept", JSON.to_owned()),
+                ("content-type", "application/octet-stream".to_owned()),
+            ],
+            body: Some(part),
+        };
+        done(&self.0.fetch(call).await?)
+    }
+
     async fn move_record(&self, sealed: SealedMove) -> Result<WriteOutcome, VaultError> {
         self.post(format!("/api/records/{}/move", sealed.record), &sealed)
             .await

@@ -12,6 +12,7 @@ use crate::{
     bytes::Bytes32,
     client::{Act, Client},
     error::VaultError,
+    large::MAX_INLINE,
     patient::OpenPatient,
     protocol::{KnownRecord, KnownTagsRequest},
     record::{BodyKind, Fields, content_tag, identity_tag},
@@ -111,6 +112,16 @@ impl<T: Transport + MaybeSend> Client<T> {
         author_name: Option<&str>,
         act: &mut Act<'_>,
     ) -> Result<Imported, VaultError> {
+        let large = |n: &NewRecord| n.content.len() > MAX_INLINE;
+        let (large, new): (Vec<_>, Vec<_>) = new.into_iter().partition(large);
+        let mut imported = Imported::default();
+        for large in large {
+            let done = self.add_large(patient, large, source, author_name, act);
+            imported.add(done.await?);
+        }
+        if new.is_empty() {
+            return Ok(imported);
+        }
         let open = self.settle(patient, act).await?;
         let dedup = self.dedup(&open, source);
         let candidates = new
@@ -136,21 +147,26 @@ impl<T: Transport + MaybeSend> Client<T> {
                 }
             })
             .collect();
-        self.write_candidates(open, candidates, act).await
+        imported.add(self.write_candidates(open, candidates, act).await?);
+        Ok(imported)
     }
 
     fn dedup<'a>(&self, open: &OpenPatient, source: &'a str) -> Dedup<'a> {
+        let keys = self.dedup_keys(open);
+        Dedup { keys, source }
+    }
+
+    /// The dedup keys for a patient, newest first.
+    pub(crate) fn dedup_keys(&self, open: &OpenPatient) -> Vec<Secret> {
+        if open.manager.is_none() {
+            return self.account.dedup_keys();
+        }
         let mut seeds: Vec<_> = open.keys.seeds().collect();
         seeds.sort_by_key(|s| std::cmp::Reverse(s.generation));
-        let keys = if open.manager.is_some() {
-            seeds
-                .into_iter()
-                .map(crate::keys::PatientSeed::dedup_key)
-                .collect()
-        } else {
-            self.account.dedup_keys()
-        };
-        Dedup { keys, source }
+        seeds
+            .into_iter()
+            .map(crate::keys::PatientSeed::dedup_key)
+            .collect()
     }
 
     async fn write_candidates(

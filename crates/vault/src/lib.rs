@@ -17,9 +17,9 @@
 //! | [`grant`], [`granting`], [`settle`] | keyrings, grants, epochs, adoption |
 //! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
-//! | [`moving`], [`rekey`] | re-classified records; new keys for an account |
-//! | [`import`], [`reading`], [`contents`] | imports; lists, contents, what they tell |
-//! | [`http`], [`session`], [`sharing`] | the protocol over HTTP; ways in, grants and links over it |
+//! | [`moving`], [`rekey`], [`claim`] | re-classified records; new keys for an account; charts taken over |
+//! | [`import`], [`large`], [`reading`], [`contents`] | imports, large files; lists, contents, what they tell |
+//! | [`http`], [`session`], [`sharing`], [`visit`] | the protocol over HTTP; ways in, grants and links over it; a link's reader |
 //! | [`protocol`] | the messages |
 
 pub mod account;
@@ -27,6 +27,7 @@ pub mod asking;
 pub mod bundle;
 pub mod bytes;
 pub mod chain;
+pub mod claim;
 pub mod client;
 pub mod contents;
 pub mod epoch;
@@ -37,6 +38,7 @@ pub mod http;
 pub mod id;
 pub mod import;
 pub mod keys;
+pub mod large;
 pub mod link;
 pub mod moving;
 pub mod patient;
@@ -52,6 +54,7 @@ pub mod statement;
 pub mod transport;
 #[cfg(any(feature = "vectors", test))]
 pub mod vectors;
+pub mod visit;
 pub mod write;
 
 pub use bytes::{Bytes, Bytes32};

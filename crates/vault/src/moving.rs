@@ -22,11 +22,8 @@ use crate::{
 const TRIES: usize = 8;
 
 impl<T: Transport + MaybeSend> Client<T> {
-    /// Moves a record: managers only. What authors signed stays as it is.
-    ///
-    /// # Errors
-    /// [`VaultError::Input`] where a version's body is a blob: it has to be
-    /// uploaded anew.
+    /// Moves a record: managers only. What authors signed stays as it is;
+    /// large bodies are sealed anew as well.
     pub async fn move_record(
         &mut self,
         patient: Id,
@@ -38,7 +35,7 @@ impl<T: Transport + MaybeSend> Client<T> {
             let open = self.settle(patient, act).await?;
             open.manager()?;
             let pages = self.all_versions(patient, record).await?;
-            let sealed = self.seal_move(&open, record, to, &pages, act)?;
+            let sealed = self.seal_move(&open, record, to, &pages, act).await?;
             match self.transport.move_record(sealed).await {
                 Err(e) if e.is_conflict() => {}
                 other => return other,
@@ -62,7 +59,7 @@ impl<T: Transport + MaybeSend> Client<T> {
         Ok(pages)
     }
 
-    fn seal_move(
+    async fn seal_move(
         &self,
         open: &OpenPatient,
         record: Id,
@@ -84,7 +81,7 @@ impl<T: Transport + MaybeSend> Client<T> {
                 record,
                 version,
             };
-            let mut sealed = self.reseal(open, page, place, &batch, act)?;
+            let mut sealed = self.reseal(open, page, place, &batch, act).await?;
             let key = VersionKey::derive(&batch.key, record, version);
             sealed.extra = writer.seal_extra(place, to, &key, act.now, act.rng);
             versions.push(sealed);
@@ -98,7 +95,7 @@ impl<T: Transport + MaybeSend> Client<T> {
         })
     }
 
-    fn reseal(
+    async fn reseal(
         &self,
         open: &OpenPatient,
         page: &SealedPage,
@@ -111,22 +108,34 @@ impl<T: Transport + MaybeSend> Client<T> {
             .iter()
             .find(|r| r.id == place.record && r.version == place.version)
             .ok_or(VaultError::Statement("another version"))?;
-        let body = found.body.as_ref().ok_or(VaultError::Input(
-            "a large file is moved by uploading it anew",
-        ))?;
+        let blob = match (&found.body, found.blob) {
+            (None, Some(blob)) => Some(self.transport.find_blob(blob).await?),
+            _ => None,
+        };
+        let body = found.body.as_ref().map(|b| b.0.as_slice());
+        let body = body.or(blob.as_deref());
+        let body = body.ok_or(VaultError::Input("the body was not fetched"))?;
         let batches = BatchKeys::of_page(page, &open.keys, Some(&self.account));
         let old = batches.version_key(found, &open.keys)?;
         let opened = OpenRecord::open(found, &open.keys, &batches)?;
-        let content = opened.open_body(found, None)?;
+        let content = opened.open_body(found, Some(body))?;
         let new = VersionKey::derive(&batch.key, place.record, place.version);
         let sealed = record::reseal_version(
             (&old, &found.commitment),
             &new,
             place,
             &found.header,
-            &body.0,
+            body,
             act.rng,
         )?;
+        let (body, blob) = match blob {
+            Some(_) => {
+                let patient = place.patient;
+                let blob = self.upload(patient, &sealed.body.0, act).await?;
+                (None, Some(blob))
+            }
+            None => (Some(sealed.body), None),
+        };
         let dedup = open.keys.newest_seed()?.dedup_key();
         Ok(NewSealedRecord {
             id: place.record,
@@ -134,8 +143,8 @@ impl<T: Transport + MaybeSend> Client<T> {
             batch: batch.id,
             supporting: found.supporting,
             header: sealed.header,
-            body: Some(sealed.body),
-            blob: None,
+            body,
+            blob,
             commitment: sealed.commitment,
             identity_tag: None,
             content_tag: content_tag(&dedup, &canonical(opened.header.fields.body, &content)),

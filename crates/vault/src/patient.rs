@@ -247,11 +247,44 @@ impl OpenPatient {
         account: &AccountSecrets,
         seen: Option<Head>,
     ) -> Result<Self, VaultError> {
+        Self::open_with(offered, account, seen, open_seeds)
+    }
+
+    /// The same for whoever takes a chart over: the seed was handed to them, by a
+    /// sheet (`seed`) or sealed to their account, and the chain does not name them
+    /// yet.
+    pub fn open_claimed(
+        offered: &PatientKeys,
+        account: &AccountSecrets,
+        seed: Option<&PatientSeed>,
+        seen: Option<Head>,
+    ) -> Result<Self, VaultError> {
+        Self::open_with(
+            offered,
+            account,
+            seen,
+            |chain, manager, account| match seed {
+                Some(seed) => with_older(chain, manager, seed.clone()),
+                None => open_handed_over(chain, manager, account),
+            },
+        )
+    }
+
+    fn open_with(
+        offered: &PatientKeys,
+        account: &AccountSecrets,
+        seen: Option<Head>,
+        seeds: impl FnOnce(
+            &Chain,
+            &ManagerKeys,
+            &AccountSecrets,
+        ) -> Result<Vec<PatientSeed>, VaultError>,
+    ) -> Result<Self, VaultError> {
         let mut chain = Chain::verify(offered.patient, &offered.statements, seen)?;
         chain.note_ended(&offered.ended);
         let (seeds, manager) = match &offered.manager {
             Some(manager) => {
-                let seeds = open_seeds(&chain, manager, account)?;
+                let seeds = seeds(&chain, manager, account)?;
                 (seeds, Some(view(manager)))
             }
             None => (Vec::new(), None),
@@ -341,12 +374,30 @@ fn open_seeds(
     if began_it && !account.has_sign_key(|key| chain.is_founded_by(key)) {
         return Err(VaultError::Statement("not the record that was begun"));
     }
+    open_handed_over(chain, manager, account)
+}
+
+/// The seeds that were sealed to an account, each held against the chain.
+fn open_handed_over(
+    chain: &Chain,
+    manager: &ManagerKeys,
+    account: &AccountSecrets,
+) -> Result<Vec<PatientSeed>, VaultError> {
     let newest = PatientSeed::open_as_manager(
         chain.patient(),
         chain.generation(),
         account,
         &manager.sealed_seed,
     )?;
+    with_older(chain, manager, newest)
+}
+
+/// A seed that must be the chain's, and those that it unwraps.
+fn with_older(
+    chain: &Chain,
+    manager: &ManagerKeys,
+    newest: PatientSeed,
+) -> Result<Vec<PatientSeed>, VaultError> {
     if newest.signing_key().verify_key() != *chain.sign_key() {
         return Err(VaultError::Statement("the seed is not the chain's"));
     }

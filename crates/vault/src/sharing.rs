@@ -1,10 +1,8 @@
-//! Sharing over the wire: grants to accounts, links, and what a link's holder
-//! opens.
+//! Sharing over the wire: grants to accounts and links. What a link's holder
+//! opens is in [`crate::visit`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use chartkey_crypto::SecretBytes;
 use chartkey_fhir::{Compartment, Kinds, RecordType};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,14 +16,13 @@ use crate::{
     error::VaultError,
     grant::{Cover, HeldVersion, HolderKey},
     granting::{self, NewGrant},
-    http::{Fetch, Http, SEALED, done, escape, read},
+    http::{Fetch, Http, SEALED, done},
     keys::LinkKey,
-    link::{self, OpenLink, OpenLinkFile, ShlFlags, Shlink},
+    link::{self, OpenLinkFile, ShlFlags, Shlink},
     patient::OpenPatient,
-    protocol::{LinkOpened, SealedGrant, SealedLink, SealedPage},
+    protocol::{SealedGrant, SealedLink, SealedRecord},
     read::BatchKeys,
-    reading::Listing,
-    transport::{MaybeSend, Transport},
+    transport::{MaybeSend, SealedQuery, Transport},
     write::new_id,
 };
 
@@ -33,8 +30,10 @@ use crate::{
 const TRIES: usize = 8;
 /// What other viewers show as the name of a link.
 const LABEL: &str = "Shared medical records";
-/// Bytes of a large body that come at a time.
-const PART: usize = 1 << 20;
+/// Single records that are asked for one by one; more come out of lists.
+const FEW: usize = 4;
+/// Records of one page of a list.
+const PAGE: u32 = 500;
 
 /// What is to be shared, with whomever.
 #[derive(Clone, Debug)]
@@ -133,6 +132,23 @@ impl Wish {
             && self.records.as_ref().is_none_or(|r| r.contains(&record))
     }
 
+    /// The key of one version, where the record is within what is shared.
+    fn hold(
+        &self,
+        found: &SealedRecord,
+        batches: &BatchKeys,
+        open: &OpenPatient,
+    ) -> Result<HeldVersion, VaultError> {
+        if !self.reaches(found.id, found.compartment) {
+            return Err(VaultError::Input("a record outside the types and kinds"));
+        }
+        Ok(HeldVersion {
+            record: found.id,
+            version: found.version,
+            key: batches.version_key(found, &open.keys)?.secret().clone(),
+        })
+    }
+
     fn new_grant(
         &self,
         grant: Id,
@@ -184,22 +200,53 @@ impl<T: Transport + MaybeSend> Client<T> {
         let Some(records) = &wish.records else {
             return Ok(None);
         };
-        let mut held = Vec::with_capacity(records.len());
-        for record in records {
-            let page = self.transport.find(*record).await?;
+        let mut wanted: BTreeSet<Id> = records.iter().copied().collect();
+        let mut held = Vec::with_capacity(wanted.len());
+        if wanted.len() > FEW {
+            self.hold_listed(open, wish, &mut wanted, &mut held).await?;
+        }
+        for record in wanted {
+            let page = self.transport.find(record).await?;
             let batches = BatchKeys::of_page(&page, &open.keys, Some(&self.account));
-            let found = page.items.first().filter(|found| found.id == *record);
+            let found = page.items.first().filter(|found| found.id == record);
             let found = found.ok_or(VaultError::NoKey)?;
-            if !wish.reaches(found.id, found.compartment) {
-                return Err(VaultError::Input("a record outside the types and kinds"));
-            }
-            held.push(HeldVersion {
-                record: found.id,
-                version: found.version,
-                key: batches.version_key(found, &open.keys)?.secret().clone(),
-            });
+            held.push(wish.hold(found, &batches, open)?);
         }
         Ok(Some(held))
+    }
+
+    /// Takes what is wanted out of whole lists, so that a year of records does
+    /// not take a call for each.
+    async fn hold_listed(
+        &self,
+        open: &OpenPatient,
+        wish: &Wish,
+        wanted: &mut BTreeSet<Id>,
+        held: &mut Vec<HeldVersion>,
+    ) -> Result<(), VaultError> {
+        for record_type in &wish.types {
+            let mut query = SealedQuery {
+                record_type: Some(*record_type),
+                headers_only: true,
+                supporting: true,
+                limit: Some(PAGE),
+                ..SealedQuery::default()
+            };
+            while !wanted.is_empty() {
+                let page = self.transport.list(open.keys.patient(), &query).await?;
+                let batches = BatchKeys::of_page(&page, &open.keys, Some(&self.account));
+                for found in &page.items {
+                    if wanted.remove(&found.id) {
+                        held.push(wish.hold(found, &batches, open)?);
+                    }
+                }
+                match page.next {
+                    Some(next) if query.cursor.as_ref() != Some(&next) => query.cursor = Some(next),
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The files of a link for other viewers, open: one for each type that
@@ -356,161 +403,4 @@ fn shlink(
         label: Some(LABEL.to_owned()),
     };
     link.build().ok().filter(|_| wish.may_download)
-}
-
-/// What a visitor of a link says.
-#[derive(Clone, Debug, Default)]
-pub struct Visitor {
-    /// Where one is set.
-    pub passcode: Option<String>,
-    /// Who they say they are.
-    pub name: Option<String>,
-}
-
-/// A link that somebody opened by its URL.
-#[derive(Debug)]
-pub struct Visit {
-    token: String,
-    view: String,
-    passcode: Option<String>,
-    /// Terms, keys, names and words.
-    pub link: OpenLink,
-    /// When it ends.
-    pub expires_at: Timestamp,
-    /// Every record of it, headers open.
-    pub listing: Listing,
-}
-
-impl Visit {
-    /// Opens a link by its URL, and every header of it. Costs one access.
-    pub async fn open<F: Fetch + MaybeSend>(
-        http: &Http<F>,
-        url: &str,
-        visitor: &Visitor,
-    ) -> Result<Self, VaultError> {
-        let (token, key) = link::parse_url(url)?;
-        let auth = base64::engine::general_purpose::STANDARD.encode(key.auth().0);
-        let mut headers = vec![("x-share-auth", auth)];
-        headers.extend(visitor.passcode_header());
-        if let Some(name) = &visitor.name {
-            headers.push(("x-share-recipient", escape(name)));
-        }
-        let path = format!("/api/records/shared/{token}?supporting=true&limit=500");
-        let answer = http
-            .carry::<()>("GET", path, SEALED, &headers, None)
-            .await?;
-        let opened: LinkOpened = read(&answer)?;
-        let link = link::open(&opened, &key)?;
-        let mut visit = Self {
-            token,
-            view: opened.view,
-            passcode: visitor.passcode.clone(),
-            link,
-            expires_at: opened.expires_at,
-            listing: Listing::default(),
-        };
-        let mut next = visit.take(opened.page);
-        while let Some(cursor) = next {
-            let cursor = escape(&cursor);
-            let query = format!("?supporting=true&limit=500&cursor={cursor}");
-            next = visit
-                .page(http, &query)
-                .await
-                .map(|page| visit.take(page))?;
-        }
-        Ok(visit)
-    }
-
-    fn take(&mut self, page: SealedPage) -> Option<String> {
-        let next = page.next.clone().filter(|_| !page.items.is_empty());
-        let keys = &self.link.keys;
-        let batches = BatchKeys::of_page(&page, keys, None);
-        self.listing.take(page, keys, &batches);
-        next
-    }
-
-    async fn page<F: Fetch + MaybeSend>(
-        &self,
-        http: &Http<F>,
-        query: &str,
-    ) -> Result<SealedPage, VaultError> {
-        let headers = self.view_headers();
-        let path = format!("/api/records/shared/{}{query}", self.token);
-        let answer = http
-            .carry::<()>("GET", path, SEALED, &headers, None)
-            .await?;
-        read(&answer)
-    }
-
-    /// Every record of these types with its content, within the same access;
-    /// of all types where none are named.
-    pub async fn contents<F: Fetch + MaybeSend>(
-        &self,
-        http: &Http<F>,
-        types: Option<&[RecordType]>,
-    ) -> Result<Vec<Held>, VaultError> {
-        let base = "?supporting=true&limit=500&fields=all";
-        let wanted: Vec<String> = match types {
-            Some(types) => types.iter().map(|t| format!("{base}&type={t}")).collect(),
-            None => vec![base.to_owned()],
-        };
-        let mut held = Vec::new();
-        for base in wanted {
-            let mut query = base.clone();
-            loop {
-                let page = self.page(http, &query).await?;
-                let next = page.next.clone().filter(|_| !page.items.is_empty());
-                let batches = BatchKeys::of_page(&page, &self.link.keys, None);
-                held.extend(Held::of_page(page, &self.link.keys, &batches)?);
-                match next {
-                    Some(next) => query = format!("{base}&cursor={}", escape(&next)),
-                    None => break,
-                }
-            }
-        }
-        Ok(held)
-    }
-
-    /// The content of a large file, in the parts that come at a time.
-    pub async fn blob<F: Fetch + MaybeSend>(
-        &self,
-        http: &Http<F>,
-        record: Id,
-    ) -> Result<SecretBytes, VaultError> {
-        let listed = self.listing.records.iter().find(|l| l.sealed.id == record);
-        let listed = listed.ok_or(VaultError::NoKey)?;
-        let path = format!("/api/records/shared/{}/records/{record}/blob", self.token);
-        let mut sealed = Vec::new();
-        loop {
-            let mut headers = self.view_headers();
-            headers.push(("range", format!("bytes={}-", sealed.len())));
-            let answer = http
-                .carry::<()>("GET", path.clone(), SEALED, &headers, None)
-                .await?;
-            done(&answer)?;
-            let short = answer.body.len() < PART;
-            sealed.extend_from_slice(&answer.body);
-            let header_len = listed.sealed.header.0.len() as u64;
-            if short || sealed.len() as u64 >= listed.sealed.size.saturating_sub(header_len) {
-                return listed.open.open_body(&listed.sealed, Some(&sealed));
-            }
-        }
-    }
-
-    fn view_headers(&self) -> Vec<(&'static str, String)> {
-        let mut headers = vec![("x-share-view", self.view.clone())];
-        let visitor = Visitor {
-            passcode: self.passcode.clone(),
-            name: None,
-        };
-        headers.extend(visitor.passcode_header());
-        headers
-    }
-}
-
-impl Visitor {
-    fn passcode_header(&self) -> Option<(&'static str, String)> {
-        let passcode = self.passcode.as_ref()?;
-        Some(("x-share-passcode", format!("utf-8''{}", escape(passcode))))
-    }
 }

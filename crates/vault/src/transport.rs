@@ -107,6 +107,18 @@ pub trait Transport: MaybeSync {
     ) -> impl Future<Output = Result<Vec<u8>, VaultError>> + MaybeSend {
         async { Err(VaultError::Unavailable) }
     }
+    /// `PUT /api/blobs/{id}`: a part of a large sealed body; `finish` says its
+    /// whole length with the last.
+    fn put_blob(
+        &self,
+        _patient: Id,
+        _blob: Id,
+        _offset: u64,
+        _part: Vec<u8>,
+        _finish: Option<u64>,
+    ) -> impl Future<Output = Result<(), VaultError>> + MaybeSend {
+        async { Err(VaultError::Unavailable) }
+    }
     /// `POST /api/records/{id}/move`
     fn move_record(
         &self,

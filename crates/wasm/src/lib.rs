@@ -4,7 +4,11 @@
 //! |---|---|
 //! | `Vault` | somebody who signs in, and their keys |
 //! | `Visit` | a link, opened by its URL |
+//! | `HealthLink` | a SMART Health Link of another system |
 //! | `passwordProblem` | the rule for new passwords |
+//!
+//! Without the feature `account` there is `Visit` alone: what a link's reader
+//! fetches, who has neither an account nor much patience.
 //!
 //! Everything goes in and out as JSON text, content as `Uint8Array`. A call
 //! that fails throws an `Error` with the members `code` (the stable dotted
@@ -15,9 +19,13 @@
 mod checks;
 #[cfg(target_arch = "wasm32")]
 mod fetch;
+#[cfg(all(target_arch = "wasm32", feature = "account"))]
+mod health_link;
 #[cfg(target_arch = "wasm32")]
 mod said;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "account"))]
+mod terms;
+#[cfg(all(target_arch = "wasm32", feature = "account"))]
 mod vault;
 #[cfg(target_arch = "wasm32")]
 mod views;

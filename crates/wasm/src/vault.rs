@@ -24,10 +24,11 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::fetch::{Carry, JsFetch};
 use crate::said::{act, chance, hear, id, now, refuse, say};
-use crate::views::{
+use crate::terms::{
     CoverView, FingerprintView, ImportView, ListView, MadeLinkView, NewLinkView, NewView,
-    PatientView, RecordView, TermsView,
+    PatientView, TermsView,
 };
+use crate::views::RecordView;
 
 /// What is wrong with a new password: its dotted word, or nothing.
 #[wasm_bindgen(js_name = passwordProblem)]
@@ -344,6 +345,15 @@ impl Vault {
         let held = client.contents(open, types.as_deref(), false).await;
         let covered = types.unwrap_or_else(|| RecordType::ALL.to_vec());
         say(&clinical(&held.map_err(refuse)?, &covered))
+    }
+
+    /// What whoever is granted `{types, kinds?, records?}` would read now.
+    pub async fn preview(&mut self, patient: String, scope: String) -> Result<String, JsValue> {
+        let patient = id(&patient)?;
+        let scope = hear(&scope)?;
+        self.ready(patient).await?;
+        let (client, open) = self.both(patient)?;
+        say(&client.preview(open, &scope).await.map_err(refuse)?)
     }
 
     /// These types as one FHIR Bundle.

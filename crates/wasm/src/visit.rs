@@ -5,7 +5,7 @@ use chartkey_vault::{
     VaultError,
     contents::{Held, clinical, collection},
     http::Http,
-    sharing::{Visit as Opened, Visitor},
+    visit::{Visit as Opened, Visitor},
 };
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
@@ -102,6 +102,13 @@ impl Visit {
             None => terms.types.clone(),
         };
         say(&clinical(self.contents().await?, &covered))
+    }
+
+    /// Has a copy that is taken here counted; refused where none may be.
+    #[wasm_bindgen(js_name = countDownload)]
+    pub async fn count_download(&mut self) -> Result<(), JsValue> {
+        let counted = self.opened.count_download(&self.http).await;
+        counted.map_err(refuse)
     }
 
     /// Everything as one FHIR Bundle.

@@ -1,5 +1,5 @@
 /** The main thread's end of the vault: asks the worker, and hears from it. */
-import { type Events, type Failure, type Method, type VaultApi, VaultFailure } from '../vault-worker/api.ts';
+import { type Events, type Failure, type Method, type VaultApi, VaultFailure, type VisitApi } from '../vault-worker/api.ts';
 
 type Waiting = { resolve: (value: unknown) => void; reject: (why: unknown) => void };
 
@@ -29,12 +29,16 @@ function gone() {
 
 /**
  * Tabs share one worker where the browser can, so that unlocking one unlocks
- * all. A link's reader has a worker of their own.
+ * all. A link's reader has a worker of their own, which knows nothing else.
  */
 function connect(): MessagePort | Worker {
   if (port) return port;
-  const alone = location.pathname.startsWith('/records/shared/');
-  if (!alone && 'SharedWorker' in globalThis) {
+  if (location.pathname.startsWith('/records/shared/')) {
+    const worker = new Worker(new URL('../vault-worker/visitor.ts', import.meta.url), { type: 'module', name: 'visitor' });
+    worker.onerror = gone;
+    worker.onmessage = hear;
+    port = worker;
+  } else if ('SharedWorker' in globalThis) {
     const shared = new SharedWorker(new URL('../vault-worker/shared.ts', import.meta.url), { type: 'module', name: 'vault' });
     shared.onerror = gone;
     shared.port.onmessage = hear;
@@ -56,8 +60,8 @@ function ask(method: Method, args: unknown[]): Promise<unknown> {
   });
 }
 
-/** The vault. Every method answers with plain data or a `VaultFailure`. */
-export const vault = new Proxy({} as VaultApi, {
+/** The vault, or on a link's page its reader. Every method answers with plain data or a `VaultFailure`. */
+export const vault = new Proxy({} as VaultApi & Omit<VisitApi, 'accessToken'>, {
   get: (_, method) => (...args: unknown[]) => ask(method as Method, args),
 });
 

@@ -174,10 +174,23 @@ export interface OpenedLink {
   recipient_name: string | null;
   message: string | null;
   types: RecordType[];
-  expires_at: string;
+  expires_at: string | null;
   may_download: boolean;
   headers: RecordHeader[];
   document: ClinicalDocument;
+  /** Of a link of another system. */
+  other: OtherSystem | null;
+}
+
+/** What is to be said of a link that is not ours. */
+export interface OtherSystem {
+  /** Where it is kept. */
+  host: string;
+  label: string | null;
+  /** Files of kinds that are not read here. */
+  unread: number;
+  /** Health cards, whose issuer's signature was not checked. */
+  cards: number;
 }
 
 // --- the trail -----------------------------------------------------------------
@@ -257,6 +270,8 @@ export interface VaultApi {
   addText(patient: string, text: NewText): Promise<ImportReport>;
   settle(patient: string): Promise<void>;
 
+  /** What whoever is granted this part would read now. */
+  previewShare(patient: string, part: { types: RecordType[]; kinds: Kind[]; records: string[] | null }): Promise<ClinicalDocument>;
   createLink(patient: string, link: NewLink): Promise<MadeLink>;
   linkUrl(patient: string, grant: string): Promise<{ url: string; shlink: string | null }>;
   createGrant(patient: string, grant: NewGrant): Promise<void>;
@@ -266,12 +281,20 @@ export interface VaultApi {
   covers(patient: string): Promise<Cover[]>;
   fingerprint(account: string): Promise<Fingerprint>;
 
-  openLink(token: string, key: string, reader: string, passcode: string | null): Promise<OpenedLink>;
-  readShared(record: string): Promise<RecordContent>;
-  exportShared(): Promise<string>;
-
   verifyEntry(entry: ListedEntry): Promise<TrailCheck>;
   verifyTrail(): Promise<TrailCheck>;
 }
 
-export type Method = keyof VaultApi;
+/** What a link's reader may ask; they have no account. */
+export interface VisitApi {
+  accessToken(): Promise<null>;
+  openLink(token: string, key: string, reader: string, passcode: string | null): Promise<OpenedLink>;
+  /** A link of another system, with its files as they came from wherever they are kept. */
+  openHealthLink(text: string, files: string[]): Promise<OpenedLink>;
+  /** Forgets what was opened. */
+  closeLink(): Promise<void>;
+  readShared(record: string): Promise<RecordContent>;
+  exportShared(): Promise<string>;
+}
+
+export type Method = keyof VaultApi | keyof VisitApi;

@@ -1,87 +1,18 @@
-/**
- * The Rust core, loaded once, behind plain functions. One call at a time for
- * each vault; what the core throws becomes a `VaultFailure` with whatever the
- * server said besides.
- */
+/** The Rust core of whoever signs in, loaded once, behind plain functions. */
 import { sha256 } from '@noble/hashes/sha2.js';
-import {
-  type ClinicalDocument, type Cover, type Fingerprint, type ImportReport, type MadeLink, type NewGrant, type NewLink, type NewText, type OpenedLink,
-  type RecordContent, type RecordHeader, type RecordType, type ShareTerms, VaultFailure,
+import type {
+  ClinicalDocument, Cover, Fingerprint, ImportReport, MadeLink, NewGrant, NewLink, NewText, RecordContent, RecordHeader, RecordType, ShareTerms,
 } from './api.ts';
+import { Carrier, parse } from './carrier.ts';
 import type { Http } from './http.ts';
 import { keep, kept } from './shelf.ts';
-import init, { type Vault as RustVault, Vault, Visit } from './pkg/chartkey_wasm.js';
+import init, { type Vault as RustVault, Vault } from './pkg/chartkey_wasm.js';
 import address from './pkg/chartkey_wasm_bg.wasm?url';
 
 let loaded: Promise<unknown> | null = null;
 
 /** Records of one page as the core asks for them with their bodies. */
 const EXPORT_PAGE = 500;
-
-interface Problem { code?: string; detail?: string; errors?: { field: string; message: string }[] }
-type Headers = [string, string][];
-
-/** Turns what the core threw into a failure that says what the server said. */
-function failed(why: unknown, problem: Problem | null): VaultFailure {
-  if (why instanceof VaultFailure) return why;
-  const error = why as { code?: unknown; status?: unknown; message?: unknown };
-  const code = typeof error?.code === 'string' && error.code !== '' ? error.code : 'vault.failed';
-  const status = typeof error?.status === 'number' ? error.status : undefined;
-  const detail = typeof error?.message === 'string' ? error.message : undefined;
-  if (code === 'vault.unavailable' || code === 'server.unavailable') return new VaultFailure({ code: 'server.unreachable' });
-  return new VaultFailure({ code, status, detail: problem?.detail ?? detail, errors: problem?.errors, extra: (problem ?? {}) as Record<string, unknown> });
-}
-
-/** Carries the core's requests, and keeps what a refusal said. */
-class Carrier {
-  problem: Problem | null = null;
-  /** A link that is being ended: links end at an address of their own, with the same statement. */
-  ending: string | null = null;
-  /** Hears how many pages of records came; set while somebody waits for all of them. */
-  pages: ((count: number) => void) | null = null;
-  private paged = 0;
-  private last: Promise<unknown> = Promise.resolve();
-
-  constructor(private readonly http: Http, private readonly signed: boolean) {}
-
-  readonly carry = async (method: string, path: string, body: Uint8Array | null, headers: Headers) => {
-    if (this.ending && method === 'PUT' && path === `/api/sharing/${this.ending}/revoke`) {
-      const answer = await this.send('DELETE', `/api/records/share/${this.ending}`, body, headers);
-      // It is answered with the share, where the core expects what a statement is answered with.
-      return answer.status === 200 ? { status: 200, body: new TextEncoder().encode('{"grants_version":0,"leaf_index":0}') } : answer;
-    }
-    return this.send(method, path, body, headers);
-  };
-
-  private async send(method: string, path: string, body: Uint8Array | null, headers: Headers) {
-    const response = await this.http.raw(method, path, body as BodyInit | null, Object.fromEntries(headers), this.signed);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (this.pages && method === 'GET' && path.startsWith('/api/records?')) this.pages((this.paged += 1));
-    if (!response.ok) {
-      try {
-        this.problem = JSON.parse(new TextDecoder().decode(bytes)) as Problem;
-      } catch {
-        this.problem = null;
-      }
-    }
-    return { status: response.status, body: bytes };
-  }
-
-  /** Runs one call after all before it. */
-  run<T>(call: () => Promise<T> | T): Promise<T> {
-    const next = this.last.then(async () => {
-      this.problem = null;
-      this.paged = 0;
-      try {
-        return await call();
-      } catch (why) {
-        throw failed(why, this.problem);
-      }
-    });
-    this.last = next.catch(() => undefined);
-    return next;
-  }
-}
 
 /** What was met before is kept under a hash of the address, since it is per account. */
 const shelfOf = (email: string) => `memory ${[...sha256(new TextEncoder().encode(email.trim().toLowerCase())).slice(0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
@@ -98,7 +29,6 @@ const mediaType = (told: string) => (/^[a-z]+\/[\w.+-]+$/.test(told) ? told : 'a
 
 export type Core = Awaited<ReturnType<typeof openCore>>;
 
-const parse = <T>(text: string): T => JSON.parse(text) as T;
 const typesOf = (types: RecordType[] | null) => (types ? JSON.stringify(types) : undefined);
 
 export async function openCore(http: Http) {
@@ -177,13 +107,14 @@ export async function openCore(http: Http) {
       await remember();
     }),
 
+    previewShare: (patient: string, part: object) => carrier.run(async () => parse<ClinicalDocument>(await vault.preview(patient, JSON.stringify(part)))),
     createLink: (patient: string, link: NewLink, sender: string | null) => carrier.run(async (): Promise<MadeLink> => {
       const words = {
         recipientName: link.recipient_name, sendEmail: link.send,
         ...(link.recipient_email ? { recipientEmail: link.recipient_email } : {}),
         ...(link.passcode ? { passcode: link.passcode } : {}),
         // The message goes to the server only where the mail is to carry it.
-        ...(link.message && link.send === 'link' ? { message: link.message } : {}),
+        ...(link.message && link.send !== 'none' ? { message: link.message } : {}),
       };
       const made = parse<{ grant: string; url: string; shlink: string | null }>(
         await vault.makeLink(patient, JSON.stringify({ terms: termsOf(link, sender, link.recipient_name), words, app_url: self.location.origin })),
@@ -192,9 +123,9 @@ export async function openCore(http: Http) {
       return { share: made.grant, url: made.url, shlink: made.shlink };
     }),
     linkUrl: (patient: string, grant: string) => carrier.run(async () => {
-      const said = (await http.json('GET', `/api/records/share/${grant}`, undefined)) as { accessToken?: string; share?: { accessToken?: string } };
-      const token = said.accessToken ?? said.share?.accessToken ?? '';
-      return { url: await vault.linkUrl(patient, grant, token, self.location.origin), shlink: null };
+      // Asked for at the address that wants a fresh sign-in: whoever finds this screen open gets no link.
+      const said = (await http.json('GET', `/api/records/share/${grant}/link`, undefined)) as { share: { accessToken: string } };
+      return { url: await vault.linkUrl(patient, grant, said.share.accessToken, self.location.origin), shlink: null };
     }),
     createGrant: (patient: string, grant: NewGrant, sender: string | null) => carrier.run(async () => {
       await vault.grant(patient, grant.provider, JSON.stringify(termsOf(grant, sender, grant.provider_name, grant.write_types)));
@@ -223,35 +154,4 @@ export async function openCore(http: Http) {
       return { ...found, fingerprint: found.fingerprint.match(/.{1,4}/g)?.join(' ') ?? found.fingerprint };
     }),
   };
-}
-
-/** A link that its reader opened. */
-export interface Visitor {
-  opened: OpenedLink;
-  read(record: string): Promise<RecordContent>;
-  exportBundle(): Promise<string>;
-}
-
-export async function openVisit(http: Http, token: string, key: string, reader: string, passcode: string | null): Promise<Visitor> {
-  loaded ??= init({ module_or_path: address });
-  await loaded;
-  const carrier = new Carrier(http, false);
-  return carrier.run(async () => {
-    const url = `${self.location.origin}/records/shared/${token}#${key}`;
-    const visit = await Visit.open(carrier.carry, url, reader || undefined, passcode ?? undefined);
-    const said = parse<{ patient_name: string; sender: string; recipient: string; message?: string; types: RecordType[]; expires_at: string; may_download: boolean; headers: RecordHeader[] }>(visit.view());
-    const document = parse<ClinicalDocument>(await visit.document());
-    return {
-      opened: {
-        patient_name: said.patient_name || null, sender: said.sender || null, recipient_name: said.recipient || null, message: said.message ?? null,
-        types: said.types, expires_at: said.expires_at, may_download: said.may_download, headers: said.headers, document,
-      },
-      read: (record) => carrier.run(async () => {
-        const read = parse<{ header: RecordHeader; text: string | null }>(await visit.read(record));
-        const bytes = read.header.body === 'file' ? await visit.readContent(record) : null;
-        return { header: read.header, text: read.text, bytes: bytes ? (bytes.slice().buffer as ArrayBuffer) : null };
-      }),
-      exportBundle: () => carrier.run(() => visit.exportBundle()),
-    };
-  });
 }

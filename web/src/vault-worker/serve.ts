@@ -1,11 +1,12 @@
 /** Answers what pages ask, and tells every page what changed. */
 import { type Events, type Failure, type Method, VaultFailure } from './api.ts';
-import { makeVault } from './vault.ts';
 
 interface Question { id: number; method: Method; args: unknown[] }
 
 const ports = new Set<MessagePort>();
-let vault: ReturnType<typeof makeVault> | null = null;
+/** What answers; one for all pages. */
+type Answering = Partial<Record<Method, unknown>>;
+let answering: Answering | null = null;
 
 function tell(event: Events) {
   for (const port of ports) port.postMessage(event);
@@ -25,10 +26,10 @@ function failureOf(why: unknown): Failure {
   return { code: 'vault.failed', detail: undefined };
 }
 
-export function attach(port: MessagePort, shared: boolean) {
+export function attach(port: MessagePort, make: (tell: (event: Events) => void) => Answering) {
   ports.add(port);
-  vault ??= makeVault(tell, shared);
-  const own = vault;
+  answering ??= make(tell);
+  const own = answering;
   port.onmessage = async (message: MessageEvent<Question>) => {
     const { id, method, args } = message.data;
     try {

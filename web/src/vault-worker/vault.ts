@@ -5,7 +5,7 @@
 import {
   type Account, type Events, type RecordHeader, type Topic, TOPICS, VaultFailure, type VaultApi, type VaultState,
 } from './api.ts';
-import { type Core, openCore, openVisit, type Visitor } from './core.ts';
+import { type Core, openCore } from './core.ts';
 import { leftOut } from './export.ts';
 import { Http, type TokenAnswer } from './http.ts';
 import { type Line, listen, sleep } from './live.ts';
@@ -22,7 +22,6 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
   let account: Account | null = null;
   let patient: string | null = null;
   let core: Core | null = null;
-  let visitor: Visitor | null = null;
   let idle = IDLE_MINUTES;
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** Headers of opened patients, so that screens need not open them again. */
@@ -285,6 +284,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     },
     settle: async (of) => open().settle(of),
 
+    previewShare: async (of, part) => open().previewShare(of, part),
     createLink: async (of, link) => open().createLink(of, link, account?.name ?? null),
     linkUrl: async (of, grant) => open().linkUrl(of, grant),
     createGrant: async (of, grant) => open().createGrant(of, grant, account?.name ?? null),
@@ -293,19 +293,6 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     changeTerms: async (of, grant, until) => open().changeTerms(of, grant, until),
     covers: async (of) => open().covers(of),
     fingerprint: async (of) => open().fingerprint(of),
-
-    async openLink(token, key, reader, passcode) {
-      visitor = await openVisit(http, token, key, reader, passcode);
-      return visitor.opened;
-    },
-    async readShared(record) {
-      if (!visitor) throw new VaultFailure({ code: 'vault.locked' });
-      return visitor.read(record);
-    },
-    async exportShared() {
-      if (!visitor) throw new VaultFailure({ code: 'vault.locked' });
-      return visitor.exportBundle();
-    },
 
     verifyEntry: (entry) => checkEntry(trailWorld(http), entry),
     verifyTrail: () => checkTrail(trailWorld(http)),

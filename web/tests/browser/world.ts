@@ -1,6 +1,6 @@
 /** A server of its own for each test file, and browsers with empty profiles. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -64,11 +64,26 @@ export class World {
     });
   }
 
-  /** Compressed size of the core, as it was built in. */
-  wasmBytes(): number {
-    const folder = resolve('dist/assets');
-    const name = readdirSync(folder).find((one) => one.endsWith('.wasm.br'));
-    return name ? statSync(join(folder, name)).size : 0;
+  /** A link to one record, made by somebody who lets the server help; what is asked of it can be given. */
+  async makeLink(email: string, terms: object = {}): Promise<string> {
+    return (await this.makeShare(email, terms)).url;
+  }
+
+  async makeShare(email: string, terms: object = {}): Promise<{ url: string; shlink: string | null; revoke: () => Promise<unknown> }> {
+    const asked = async (method: string, path: string, body: object, token?: string, type = 'application/json') => {
+      const headers = { 'content-type': type, accept: 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
+      const answer = await fetch(`${this.url}${path}`, { method, headers, body: JSON.stringify(body) });
+      if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+      return (await answer.json().catch(() => null)) as never;
+    };
+    await asked('POST', '/api/patients/register', { email, password: PASSWORD, name: 'Ada Doe' });
+    const token = (await this.linkTo(email, /verify-email#token=[\w-]+/)).split('=')[1];
+    await asked('POST', '/api/auth/verify-email', { token });
+    const { access_token } = await asked('POST', '/api/auth/login', { email, password: PASSWORD }) as { access_token: string };
+    const resource = { resourceType: 'Condition', id: 'asthma', code: { text: 'Asthma' } };
+    await asked('POST', '/api/records', resource, access_token, 'application/fhir+json');
+    const made = await asked('POST', '/api/records/share', { recordTypes: ['conditions'], expiresInDays: 7, sendEmail: 'none', ...terms }, access_token) as { url: string; shlink: string | null; share: { id: string } };
+    return { url: made.url, shlink: made.shlink, revoke: () => asked('DELETE', `/api/records/share/${made.share.id}`, {}, access_token) };
   }
 
   /** A browser that was never here. */

@@ -22,11 +22,13 @@ pub enum Group {
     Audit,
     /// Administration.
     Admin,
+    /// Practices: users, charts, claims.
+    Practice,
 }
 
 impl Group {
     /// Every group.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Public,
         Self::Account,
         Self::Records,
@@ -36,6 +38,7 @@ impl Group {
         Self::Links,
         Self::Audit,
         Self::Admin,
+        Self::Practice,
     ];
 }
 
@@ -234,6 +237,39 @@ actions! {
     RetryJobs = "retry_jobs" in Admin,
     /// `GET /api/admin/analytics`: totals with nothing medical in them.
     FindTotals = "find_totals" in Admin,
+
+    /// `GET /api/v1/users`.
+    ListUsers = "list_users" in Practice,
+    /// `GET /api/v1/users/{id}`.
+    FindUser = "find_user" in Practice,
+    /// `POST /api/v1/users`: invites somebody.
+    CreateUser = "create_user" in Practice,
+    /// `PUT /api/v1/users/{id}`.
+    UpdateUser = "update_user" in Practice,
+    /// `DELETE /api/v1/users/{id}`: ends the sign-in.
+    DeleteUser = "delete_user" in Practice,
+    /// `GET /api/v1/patients`: a practitioner's caseload.
+    ListCharts = "list_charts" in Practice,
+    /// `GET /api/v1/patients/{id}`.
+    FindChart = "find_chart" in Practice,
+    /// `POST /api/v1/patients`.
+    CreateChart = "create_chart" in Practice,
+    /// `PUT /api/v1/patients/{id}`.
+    UpdateChart = "update_chart" in Practice,
+    /// `DELETE /api/v1/patients/{id}`.
+    DeleteChart = "delete_chart" in Practice,
+    /// `POST /api/v1/patients/{id}/invitation`: the mail, once more.
+    CreateInvitation = "create_invitation" in Practice,
+    /// `POST /api/v1/patients/{id}/claim-sheet`: a sheet to hand over.
+    CreateClaimSheet = "create_claim_sheet" in Practice,
+    /// `GET /api/v1/claims`: on charts one opened, and one's own.
+    ListClaims = "list_claims" in Practice,
+    /// `POST /api/v1/claims`: the invitation says which chart.
+    CreateClaim = "create_claim" in Practice,
+    /// `PUT /api/v1/claims/{id}`: the practitioner's answer.
+    AnswerClaim = "answer_claim" in Practice,
+    /// `POST /api/v1/claims/{id}/complete`: the claimant takes the chart over.
+    CompleteClaim = "complete_claim" in Practice,
 }
 
 impl Action {
@@ -264,6 +300,8 @@ impl Action {
                 | Self::PutShareFiles
                 | Self::OpenShare
                 | Self::DownloadShare
+                | Self::CreateClaimSheet
+                | Self::AnswerClaim
         )
     }
 

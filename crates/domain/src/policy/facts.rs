@@ -93,6 +93,24 @@ pub struct RequestFacts {
     pub patient: PatientId,
 }
 
+/// A chart: whose it was first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChartFacts {
+    /// The practitioner who opened it.
+    pub opened_by: AccountId,
+    /// Whether its patient has claimed it.
+    pub claimed: bool,
+}
+
+/// A claim that was confirmed: its claimant may take the chart over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimFacts {
+    /// Who claims.
+    pub claimant: AccountId,
+    /// Whose chart.
+    pub patient: PatientId,
+}
+
 /// A session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionFacts {
@@ -134,4 +152,10 @@ pub enum Target<'a> {
     Request(&'a PatientFacts, &'a RequestFacts),
     /// One entry of the trail.
     Entry(&'a EntryFacts),
+    /// Charts that are to be opened: whether the caller is of a type that may.
+    Caseload(bool),
+    /// One chart.
+    Chart(&'a PatientFacts, &'a ChartFacts),
+    /// A chart that is being taken over.
+    Claim(&'a PatientFacts, &'a ClaimFacts),
 }

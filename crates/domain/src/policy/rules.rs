@@ -6,14 +6,16 @@ use jiff::Timestamp;
 use crate::accounts::{AccountKind, Verification};
 use crate::grants::{GrantFacts, Holder};
 use crate::ids::AccountId;
-use crate::policy::facts::{AccountFacts, Caller, EntryFacts, PatientFacts, Target};
+use crate::policy::facts::{
+    AccountFacts, Caller, ChartFacts, ClaimFacts, EntryFacts, PatientFacts, Target,
+};
 use crate::policy::permit::{Actor, Permit, Scope, Within};
 use crate::policy::refusal::{Noun, Refusal};
 use crate::policy::standing::{
     Holdings, Standing, may_manage, may_use_grants, opening, standing, step_up,
 };
 use crate::policy::{Action, Group, links};
-use crate::records::RecordFacts;
+use crate::records::{Compartment, Kinds, RecordFacts, RecordType};
 
 /// See [`crate::policy::permit`].
 pub(super) fn decide(
@@ -142,6 +144,49 @@ fn signed_in(
                 _ if request.asker == account.id => Err(Refusal::ManagersOnly),
                 _ => Err(Refusal::Unknown(Noun::Request)),
             }
+        }
+
+        // Practices.
+        (A::ListCharts, T::Account(owner)) => {
+            providers(account)?;
+            own(account, action, owner, now)
+        }
+        (A::CreateChart | A::CreateUser, T::Caseload(may_open)) => {
+            caseload(account, action, may_open)
+        }
+        (A::FindChart, T::Chart(patient, chart)) => {
+            find_chart(account, action, patient, chart, now)
+        }
+        (
+            A::UpdateChart | A::DeleteChart | A::CreateInvitation | A::CreateClaimSheet,
+            T::Chart(patient, chart),
+        ) => about_chart(account, action, patient, chart, now),
+        (A::ListClaims, T::Account(owner)) => own(account, action, owner, now),
+        (A::CreateClaim, T::Account(owner)) => match account.kind {
+            AccountKind::Patient if !account.email_verified => Err(Refusal::Unverified),
+            AccountKind::Patient => own(account, action, owner, now),
+            AccountKind::Provider | AccountKind::Admin => Err(Refusal::Forbidden),
+        },
+        (A::AnswerClaim, T::Patient(patient)) => managers(account, action, patient, now),
+        (
+            A::CompleteClaim
+            | A::FindPatientKeys
+            | A::ListUnadoptedBatches
+            | A::AdoptBatches
+            | A::BeginEpochs,
+            T::Claim(patient, claim),
+        ) => claiming(account, action, patient, claim, now),
+        (A::ListUsers, T::Deployment) if account.kind == AccountKind::Admin => {
+            Ok(by(account, action))
+        }
+        (A::FindUser | A::UpdateUser, T::Account(_)) if account.kind == AccountKind::Admin => {
+            Ok(by(account, action))
+        }
+        (A::FindUser | A::UpdateUser, T::Account(owner)) => own(account, action, owner, now),
+        (A::DeleteUser, T::Account(other))
+            if account.kind == AccountKind::Admin && other != account.id =>
+        {
+            Ok(by(account, action))
         }
 
         // The trail.
@@ -380,4 +425,101 @@ fn about_entry(
         Some(patient) if manages => permit.on(patient),
         _ => permit,
     })
+}
+
+/// Only verified providers.
+fn providers(account: &AccountFacts) -> Result<(), Refusal> {
+    match account.kind {
+        AccountKind::Provider => may_use_grants(account),
+        AccountKind::Patient | AccountKind::Admin => Err(Refusal::Forbidden),
+    }
+}
+
+/// Opening charts and inviting people: practitioners of a type that may, and
+/// for users admins as well.
+fn caseload(account: &AccountFacts, action: Action, may_open: bool) -> Result<Permit, Refusal> {
+    if account.kind == AccountKind::Admin && action == Action::CreateUser {
+        return Ok(by(account, action));
+    }
+    providers(account)?;
+    if !may_open {
+        return Err(Refusal::Forbidden);
+    }
+    if !account.email_verified {
+        return Err(Refusal::Unverified);
+    }
+    Ok(by(account, action))
+}
+
+/// Who a chart is about: for those who manage it, for its practitioner while
+/// they hold a grant, and for whoever was granted demographics.
+fn find_chart(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    chart: &ChartFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let permit = list(account, action, patient, now)?;
+    let Scope::Within(within) = permit.scope() else {
+        return Ok(permit);
+    };
+    let demographics = Compartment::new(RecordType::Demographics, Kinds::EMPTY);
+    let told = chart.opened_by == account.id
+        || within
+            .reads
+            .iter()
+            .any(|coverage| coverage.covers(demographics));
+    if told {
+        Ok(permit)
+    } else {
+        Err(Refusal::Unknown(Noun::Patient))
+    }
+}
+
+/// What the practitioner who opened a chart does to it: everything while it is
+/// unclaimed; afterwards only what of it is theirs, under their grant.
+fn about_chart(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    chart: &ChartFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let opened_it = chart.opened_by == account.id && account.kind == AccountKind::Provider;
+    match standing(account, patient, now)? {
+        Standing::Manager if opened_it && !chart.claimed => managing(account, action, patient, now),
+        Standing::Holder(holdings) if opened_it => {
+            if holdings.active.is_empty() {
+                return Err(holdings.why_idle(|_| true, Noun::Patient));
+            }
+            may_use_grants(account)?;
+            if action != Action::UpdateChart {
+                return Err(Refusal::ManagersOnly);
+            }
+            Ok(by(account, action).on(patient.id))
+        }
+        Standing::Manager | Standing::Holder(_) => Err(Refusal::Forbidden),
+        Standing::Stranger => Err(Refusal::Unknown(Noun::Patient)),
+    }
+}
+
+/// What a claimant does between the hand-over of the seed and the generation
+/// that makes the chart theirs.
+fn claiming(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    claim: &ClaimFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let theirs = claim.claimant == account.id && claim.patient == patient.id;
+    if !theirs || account.kind != AccountKind::Patient {
+        return Err(Refusal::Unknown(Noun::Patient));
+    }
+    if !account.email_verified {
+        return Err(Refusal::Unverified);
+    }
+    step_up(account, action, now)?;
+    Ok(by(account, action).on(patient.id).within(Scope::All))
 }

@@ -126,6 +126,25 @@ trail_actions! {
     /// A patient's seed has a new generation.
     GenerationBegin = "generation.begin",
 
+    /// A practitioner opened a chart.
+    ChartCreate = "chart.create",
+    /// What a practice keeps of a chart changed.
+    ChartUpdate = "chart.update",
+    /// An unclaimed chart was destroyed, or its time came (`detail.why`).
+    ChartDelete = "chart.delete",
+    /// A chart's patient was invited, or a sheet was made (`detail.by`).
+    ChartInvite = "chart.invite",
+    /// Somebody claims a chart.
+    ClaimCreate = "claim.create",
+    /// The practitioner answered (`detail.decision`).
+    ClaimAnswer = "claim.answer",
+    /// The patient took the chart over.
+    ClaimComplete = "claim.complete",
+    /// Somebody was invited to an account.
+    UserInvite = "user.invite",
+    /// What a practice keeps of somebody changed.
+    UserUpdate = "user.update",
+
     /// An admin had given-up jobs of a kind tried again (`count`).
     JobRetry = "job.retry",
     /// A new trail began.

@@ -4,8 +4,8 @@ use chartkey_domain::accounts::{AccountKind, Verification};
 use chartkey_domain::grants::{EndReason, GrantFacts, Holder};
 use chartkey_domain::ids::{AccountId, GrantId, Id, PatientId, RecordId, RequestId, SessionId};
 use chartkey_domain::policy::{
-    AccountFacts, Caller, EntryFacts, LinkFacts, LinkProof, PatientFacts, RecordFacts,
-    RequestFacts, SessionFacts, Target,
+    AccountFacts, Caller, ChartFacts, ClaimFacts, EntryFacts, LinkFacts, LinkProof, PatientFacts,
+    RecordFacts, RequestFacts, SessionFacts, Target,
 };
 use chartkey_domain::records::{Compartment, Kind, Kinds, RecordType, RecordTypes};
 use jiff::{SignedDuration, Timestamp};
@@ -350,6 +350,9 @@ pub enum Thing {
     Grant(GrantFacts),
     Request(RequestFacts),
     Entry(EntryFacts),
+    Caseload(bool),
+    Chart(ChartFacts),
+    Claim(ClaimFacts),
 }
 
 impl Thing {
@@ -365,6 +368,9 @@ impl Thing {
             Self::Grant(grant) => Target::Grant(&cast.patient, grant),
             Self::Request(request) => Target::Request(&cast.patient, request),
             Self::Entry(entry) => Target::Entry(entry),
+            Self::Caseload(may) => Target::Caseload(*may),
+            Self::Chart(chart) => Target::Chart(&cast.patient, chart),
+            Self::Claim(claim) => Target::Claim(&cast.patient, claim),
         }
     }
 }
@@ -410,8 +416,22 @@ pub fn things(granted: RecordType, other: RecordType) -> Vec<(&'static str, Thin
         patient: ELSEWHERE,
         ..link_grant()
     };
+    let chart = |opened_by, claimed| Thing::Chart(ChartFacts { opened_by, claimed });
+    let claim = |claimant, patient| Thing::Claim(ClaimFacts { claimant, patient });
     vec![
         ("", Thing::Public),
+        (
+            "charts, being of a type that opens them",
+            Thing::Caseload(true),
+        ),
+        ("charts, being of another type", Thing::Caseload(false)),
+        ("the chart that one opened", chart(ME, false)),
+        ("… which was claimed", chart(ME, true)),
+        ("a chart that another opened", chart(SOMEONE, false)),
+        ("… which was claimed by its patient", chart(SOMEONE, true)),
+        ("one's own confirmed claim", claim(ME, PATIENT)),
+        ("another's confirmed claim", claim(SOMEONE, PATIENT)),
+        ("a claim on another patient", claim(ME, ELSEWHERE)),
         ("the installation", Thing::Deployment),
         ("one's own account", Thing::Account(ME)),
         ("another account", Thing::Account(SOMEONE)),

@@ -1,7 +1,7 @@
 //! The clinical document: a record as a clinician reads it.
 //!
 //! From records that are already open to a [`ClinicalDocument`], which a page
-//! (`outside::pdf`) or a screen draws. The first page says what is wrong, what is
+//! (`paper`) or a screen draws. The first page says what is wrong, what is
 //! taken and what is dangerous; sections follow in clinical order; every record
 //! appears, repeated results as one row with all their values.
 //!

@@ -28,8 +28,8 @@ pub use access::{
     share_opened,
 };
 pub use account::{
-    AccountInvitation, existing_account, invitation, new_sign_in, password_changed,
-    provider_verification, recovery_used, verify_email,
+    AccountInvitation, chart_ends_soon, existing_account, invitation, keys_changed, new_sign_in,
+    password_changed, provider_verification, recovery_used, verify_email,
 };
 pub use share::{ShareNotice, share_notice};
 

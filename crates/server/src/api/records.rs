@@ -31,7 +31,9 @@ use super::patients::sealed;
 use super::problem::{Problem, ProblemView};
 use super::wire::Query;
 use crate::app::App;
+pub(super) use body::{FileForm, fhir_date, read_form};
 use body::{Incoming, read_incoming};
+pub(super) use files::create_file;
 pub use view::{HistoryView, ImportView, PageView, RecordView, SummaryView};
 
 /// The routes of this noun.
@@ -126,7 +128,7 @@ fn limits(app: &App) -> Limits {
 }
 
 /// The version in `If-Match`.
-fn if_match(headers: &HeaderMap) -> Result<u32, Problem> {
+pub(super) fn if_match(headers: &HeaderMap) -> Result<u32, Problem> {
     let value = headers
         .get(header::IF_MATCH)
         .ok_or_else(|| Problem::new(RecordError::VersionMissing.code()))?;
@@ -142,7 +144,7 @@ fn etag(version: u32) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("\"{version}\"")).ok()
 }
 
-fn with_etag(mut response: Response, version: u32) -> Response {
+pub(super) fn with_etag(mut response: Response, version: u32) -> Response {
     if let Some(tag) = etag(version) {
         response.headers_mut().insert(header::ETAG, tag);
     }
@@ -184,7 +186,10 @@ async fn create_record(
     let patient = patient_of(&app, &caller, whose.patient_id.as_deref()).await?;
     let headers = request.headers().clone();
     match read_incoming(&app, request).await? {
-        Incoming::File(form) => files::create_file(&app, &caller, patient, form).await,
+        Incoming::File(form) => {
+            let made = files::create_file(&app, &caller, patient, form).await?;
+            Ok(created(made))
+        }
         Incoming::Upload {
             upload,
             record_type,

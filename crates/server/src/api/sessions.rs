@@ -3,17 +3,19 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chartkey_crypto::Secret;
 use chartkey_domain::accounts::Email;
 use chartkey_domain::ids::SessionId;
 use chartkey_service::accounts::AccountView;
+use chartkey_service::assisted;
 use chartkey_service::sessions::{
     self as service, NewPassword, PasswordChange, Proof, Recovered, Recovery, SessionView,
     SignedIn, TokenPair,
 };
-use chartkey_vault::protocol::{KdfParams, WayIn};
+use chartkey_vault::protocol::{KdfParams, SealedRekey, WayIn};
 use chartkey_vault::{Bytes, Bytes32, Id};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,11 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(delete_session))
         .routes(routes!(update_password))
         .routes(routes!(recover_account))
+}
+
+/// The routes of this file whose bodies may be large: keyrings come with them.
+pub fn large_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(rekey_account))
 }
 
 /// Reads an address that stands in the field `email`.
@@ -115,6 +122,10 @@ pub struct SignedInView {
     /// Sealed clients: the account seed as the password wraps it.
     #[serde(skip_serializing_if = "Option::is_none")]
     wrapped_seed: Option<Bytes>,
+    /// Sealed clients: the seeds before it, each wrapped under its successor,
+    /// newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    previous_seeds: Vec<Bytes>,
     /// A new recovery code, shown once, after the old one was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery_code: Option<SecretText>,
@@ -146,6 +157,10 @@ fn signed_in(app: &App, signed_in: SignedIn) -> Result<SignedInView, Problem> {
         refresh_token,
         account: account.into(),
         patient_id: signed_in.patients.first().map(|patient| patient.0),
+        previous_seeds: match signed_in.wrapped_seed {
+            Some(_) => signed_in.previous_seeds,
+            None => Vec::new(),
+        },
         wrapped_seed: signed_in.wrapped_seed,
         recovery_code: None,
     })
@@ -394,6 +409,9 @@ pub struct RecoverTicketView {
     account_id: Id,
     /// The account seed as the recovery code wraps it.
     wrapped_seed: Bytes,
+    /// The seeds before it, each wrapped under its successor, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    previous_seeds: Vec<Bytes>,
     ticket: SecretText,
 }
 
@@ -442,6 +460,7 @@ async fn recover_account(
             Ok(Json(RecoverView::Ticket(RecoverTicketView {
                 account_id: made.account.0,
                 wrapped_seed: made.wrapped_seed,
+                previous_seeds: made.previous_seeds,
                 ticket: SecretText(made.ticket),
             })))
         }
@@ -456,6 +475,43 @@ async fn recover_account(
             )
             .await?;
             recovered(&app, done)
+        }
+    }
+}
+
+/// The present password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RekeyRequest {
+    password: SecretText,
+}
+
+/// "Change my keys": a new account seed, new generations of the patients that
+/// the account manages, its keyrings sealed anew, only the present ways in.
+///
+/// Every other session ends. Links end with the generation that they belong
+/// to. Assisted clients get a new session and a new recovery code; sealed
+/// clients, who made both themselves, get 204 and keep their session.
+#[utoipa::path(post, path = "/api/auth/rekey", tag = "sessions",
+    request_body(content((RekeyRequest = "application/json"), (SealedRekey = "application/vnd.chartkey.sealed+json"))),
+    responses((status = 200, body = SignedInView), (status = 204, description = "Sealed"),
+        (status = 403, body = ProblemView, content_type = "application/problem+json"),
+        (status = 409, body = ProblemView, content_type = "application/problem+json")))]
+async fn rekey_account(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    form: Form<RekeyRequest, Box<SealedRekey>>,
+) -> Result<Response, Problem> {
+    match form {
+        Form::Sealed(sealed) => {
+            service::rekey(app.service(), &caller, *sealed).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        Form::Assisted(body) => {
+            let done = assisted::rekey(app.service(), &caller, body.password.0).await?;
+            let mut view = signed_in(&app, done.signed_in)?;
+            view.recovery_code = done.recovery_code.map(SecretText);
+            Ok(Json(view).into_response())
         }
     }
 }

@@ -399,7 +399,7 @@ pub struct NewShareView {
 fn new_view(open: OpenShare) -> NewShareView {
     let url = open.url.map(|url| url.to_string());
     NewShareView {
-        qr: url.as_deref().and_then(chartkey_outside::qr::qr_svg),
+        qr: url.as_deref().and_then(chartkey_paper::qr::qr_svg),
         url,
         shlink: open.shlink.map(|link| link.to_string()),
         share: view(open.share, open.cover.and_then(|cover| cover.message)),

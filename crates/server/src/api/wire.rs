@@ -23,6 +23,12 @@ const MAX_LIMIT: u32 = 500;
 #[schema(value_type = String, format = Password)]
 pub struct SecretText(pub Zeroizing<String>);
 
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
 impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from).map(|text| Self(Zeroizing::new(text)))
@@ -84,6 +90,11 @@ impl PageQuery {
             limit @ 1..=MAX_LIMIT => Ok(limit),
             _ => Err(Problem::field("limit", "must be 1 to 500")),
         }
+    }
+
+    /// The cursor as it came, for lists that read their own.
+    pub fn own_cursor(&self) -> Option<String> {
+        self.cursor.clone().filter(|text| !text.is_empty())
     }
 
     /// What [`cursor`] was given, in its parts.

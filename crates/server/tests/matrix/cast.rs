@@ -263,6 +263,11 @@ impl World {
     }
 
     /// The owner's patient.
+    pub fn account(&self) -> &str {
+        &self.person(Who::Owner).account
+    }
+
+    /// The owner's record.
     pub fn patient(&self) -> &str {
         &self.person(Who::Owner).patient
     }

@@ -24,6 +24,14 @@ const ALL: &[Who] = &Who::ALL;
 const NOBODY: &[Who] = &[];
 const OWNER: &[Who] = &[Who::Owner];
 const ADMIN: &[Who] = &[Who::Admin];
+const OWNER_AND_ADMIN: &[Who] = &[Who::Admin, Who::Owner];
+const ADMIN_AND_PROVIDERS: &[Who] = &[
+    Who::OtherProvider,
+    Who::Expired,
+    Who::Revoked,
+    Who::OtherType,
+    Who::Admin,
+];
 const PATIENTS: &[Who] = &[Who::Stranger, Who::Owner];
 const PROVIDERS: &[Who] = &[
     Who::OtherProvider,
@@ -169,6 +177,10 @@ pub const ROWS: &[Row] = &[
     row("update_password", NOBODY, |_, _| {
         let body = json!({"current_password": "not-my-password-at-all", "new_password": "some-other-password-77"});
         Call::post("/api/auth/password").json(&body)
+    }),
+    row("rekey_account", NOBODY, |_, _| {
+        let body = json!({"password": "not-my-password-at-all"});
+        Call::post("/api/auth/rekey").json(&body)
     }),
     // Keys of a patient.
     row("find_patient_keys", OWNER_AND_GRANTEE, |world, _| {
@@ -390,6 +402,76 @@ pub const ROWS: &[Row] = &[
     }),
     row("list_checkpoints", ADMIN, |_, _| {
         Call::get("/api/admin/checkpoints")
+    }),
+    // Practices.
+    row("list_users", ADMIN, |_, _| Call::get("/api/v1/users")),
+    row("find_user", OWNER_AND_ADMIN, |world, _| {
+        Call::get(format!("/api/v1/users/{}", world.account()))
+    }),
+    row("create_user", ADMIN_AND_PROVIDERS, |world, _| {
+        let email = format!("invited-{}@example.org", world.next());
+        let body = json!({"email": email, "name": "Somebody", "type": "Patient"});
+        Call::post("/api/v1/users").json(&body)
+    }),
+    row("update_user", OWNER_AND_ADMIN, |world, _| {
+        let body = json!({"carepatron_id": 17});
+        Call::put(format!("/api/v1/users/{}", world.account())).json(&body)
+    }),
+    row("delete_user", ADMIN, |world, _| {
+        Call::delete(format!("/api/v1/users/{}", world.pending))
+    }),
+    row("list_charts", PROVIDERS, |_, _| {
+        Call::get("/api/v1/patients")
+    }),
+    row("find_chart", OWNER, |world, _| {
+        Call::get(format!("/api/v1/patients/{}", world.patient()))
+    }),
+    row("create_chart", PROVIDERS, |world, _| {
+        let email = format!("chart-{}@example.org", world.next());
+        Call::post("/api/v1/patients").json(&json!({"name": "Somebody", "email": email}))
+    }),
+    row("update_chart", NOBODY, |world, _| {
+        Call::put(format!("/api/v1/patients/{}", world.patient())).json(&json!({"name": "Other"}))
+    }),
+    row("delete_chart", NOBODY, |world, _| {
+        Call::delete(format!("/api/v1/patients/{}", world.patient()))
+    }),
+    row("create_invitation", NOBODY, |world, _| {
+        Call::post(format!("/api/v1/patients/{}/invitation", world.patient())).json(&json!({}))
+    }),
+    row("create_claim_sheet", NOBODY, |world, _| {
+        Call::post(format!("/api/v1/patients/{}/claim-sheet", world.patient())).json(&json!({}))
+    }),
+    row("list_claims", SIGNED_IN, |_, _| Call::get("/api/v1/claims")),
+    row("create_claim", NOBODY, |_, _| {
+        Call::post("/api/v1/claims").json(&json!({"invitation": "A".repeat(43)}))
+    }),
+    row("answer_claim", NOBODY, |world, _| {
+        Call::put(format!("/api/v1/claims/{}", world.lab)).json(&json!({"decision": "refuse"}))
+    }),
+    row("complete_claim", NOBODY, |world, _| {
+        Call::post(format!("/api/v1/claims/{}/complete", world.lab)).json(&json!({}))
+    }),
+    row("list_documents", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!("/api/v1/patients/{}/documents", world.patient()))
+    }),
+    row("find_document", OWNER, |world, _| {
+        Call::get(format!("/api/v1/documents/{}", world.lab))
+    }),
+    row("create_document", OWNER, |world, _| {
+        let body = json!({"type": "Note", "content": "text"});
+        Call::post(format!("/api/v1/patients/{}/documents", world.patient())).json(&body)
+    }),
+    row("update_document", NOBODY, |world, _| {
+        // The lab came as FHIR at another version.
+        let body = json!({"type": "Note", "content": "text"});
+        Call::put(format!("/api/v1/documents/{}", world.lab))
+            .header("If-Match", "\"99\"")
+            .json(&body)
+    }),
+    row("delete_document", NOBODY, |world, _| {
+        let other = world.grant.clone();
+        Call::delete(format!("/api/v1/documents/{other}"))
     }),
     row("retry_jobs", ADMIN, |_, _| {
         Call::post("/api/admin/jobs/retry").json(&json!({"kind": "mail.send"}))

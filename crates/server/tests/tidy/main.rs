@@ -68,14 +68,17 @@ fn arrows_point_only_where_the_house_lets_them() {
         ("domain", &["vault", "fhir"]),
         ("store", &["domain", "crypto", "fhir"]),
         ("outside", &["domain", "fhir"]),
+        ("paper", &["fhir"]),
         ("service", &["domain", "vault", "crypto", "fhir", "store"]),
         (
             "server",
             &[
-                "service", "store", "outside", "domain", "vault", "crypto", "fhir",
+                "service", "store", "outside", "paper", "fakes", "domain", "vault", "crypto",
+                "fhir",
             ],
         ),
         ("wasm", &["vault", "crypto", "fhir"]),
+        ("fakes", &["domain"]),
     ]);
     for (name, dependencies) in crates() {
         let allowed = allowed
@@ -94,21 +97,22 @@ fn arrows_point_only_where_the_house_lets_them() {
 
 #[test]
 fn each_door_to_the_world_is_named_by_one_crate() {
-    let doors = [
-        ("rusqlite", "store"),
-        ("postgres", "store"),
-        ("axum", "server"),
-        ("reqwest", "outside"),
-        ("lettre", "outside"),
-        ("object_store", "outside"),
-        ("typst", "outside"),
-        ("wasm-bindgen", "wasm"),
+    let doors: [(&str, &[&str]); 8] = [
+        ("rusqlite", &["store"]),
+        ("postgres", &["store"]),
+        // The made-up systems are servers too, and nothing else.
+        ("axum", &["server", "fakes"]),
+        ("reqwest", &["outside"]),
+        ("lettre", &["outside"]),
+        ("object_store", &["outside"]),
+        ("typst", &["paper"]),
+        ("wasm-bindgen", &["wasm"]),
     ];
     for (name, dependencies) in crates() {
-        for (door, owner) in doors {
+        for (door, owners) in doors {
             assert!(
-                name == owner || !dependencies.contains(door),
-                "{name} must not depend on {door}, which belongs to {owner}"
+                owners.contains(&name.as_str()) || !dependencies.contains(door),
+                "{name} must not depend on {door}, which belongs to {owners:?}"
             );
         }
     }

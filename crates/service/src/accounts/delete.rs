@@ -78,7 +78,7 @@ fn hand_over(
 }
 
 /// Deletes a patient, after its readers were told that there is nothing left.
-fn destroy(tx: &mut Tx, patient: PatientId, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn destroy(tx: &mut Tx, patient: PatientId, now: Timestamp) -> Result<(), StoreError> {
     let holders: Vec<AccountId> = grants::list_living(tx, patient, now)?
         .into_iter()
         .filter_map(|grant| grant.holder)
@@ -118,7 +118,7 @@ fn give_back(
 }
 
 /// Bytes first, then the row that says where they are.
-async fn forget_body(service: &Service, id: [u8; 16]) {
+pub(crate) async fn forget_body(service: &Service, id: [u8; 16]) {
     let blob = chartkey_domain::ids::BlobId::from_bytes(id);
     if let Err(error) = service.blobs().delete(blob.into()).await {
         tracing::warn!(

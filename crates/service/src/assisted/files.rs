@@ -364,6 +364,7 @@ impl Assisted {
             .write(patient.0, &[draft], &mut act)
             .await
             .map_err(|e| self.failed(e))?;
+        self.refresh_links(patient).await;
         self.find(record, None).await
     }
 

@@ -190,6 +190,7 @@ impl Assisted {
                     .import(patient.0, plan, record_type, UPLOAD, None, &mut act)
                     .await
                     .map_err(|e| self.failed(e))?;
+                self.refresh_links(patient).await;
                 Ok(report(imported, rejected, single))
             }
             Upload::Text { text, title, date } => {
@@ -208,6 +209,7 @@ impl Assisted {
                     .add(patient.0, vec![new], UPLOAD, None, &mut act)
                     .await
                     .map_err(|e| self.failed(e))?;
+                self.refresh_links(patient).await;
                 Ok(report(imported, Vec::new(), true))
             }
         }
@@ -421,6 +423,7 @@ impl Assisted {
             .write(patient.0, &[draft], &mut act)
             .await
             .map_err(|e| self.failed(e))?;
+        self.refresh_links(patient).await;
         self.find(record, None).await
     }
 

@@ -590,6 +590,8 @@ impl Assisted {
             if let std::collections::btree_map::Entry::Vacant(entry) = opened.entry(patient) {
                 entry.insert(None);
                 if self.opens_for(patient).await? {
+                    // Whoever manages and looks brings files up to date.
+                    self.refresh_links(patient).await;
                     let open = self.client.open(patient.0).await;
                     opened.insert(patient, Some(open.map_err(|e| self.failed(e))?));
                 }

@@ -8,14 +8,14 @@ use chartkey_vault::Id;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{
     AccountKeys, GrantChange, KnownTags, KnownTagsRequest, PatientKeys, SealedAdoption,
-    SealedEpochs, SealedGeneration, SealedGrant, SealedMove, SealedPage, SealedWrite, Unadopted,
-    WriteOutcome,
+    SealedEpochs, SealedGeneration, SealedGrant, SealedMove, SealedPage, SealedRekey, SealedWrite,
+    Unadopted, WriteOutcome,
 };
 use chartkey_vault::statement::PatientSays;
 use chartkey_vault::transport::{SealedQuery, Transport};
 
 use super::{AssistedFailure, coded};
-use crate::{Caller, Failure, NounError, Service, accounts, grants, patients, records};
+use crate::{Caller, Failure, NounError, Service, accounts, grants, patients, records, sessions};
 
 /// The use cases, called by their own client.
 pub struct InProcess {
@@ -118,6 +118,10 @@ impl Transport for InProcess {
 
     async fn begin_epochs(&self, epochs: SealedEpochs) -> Result<WriteOutcome, VaultError> {
         self.pass(patients::begin_epochs(&self.service, &self.caller, epochs).await)
+    }
+
+    async fn rekey(&self, sealed: SealedRekey) -> Result<(), VaultError> {
+        self.pass(sessions::rekey(&self.service, &self.caller, sealed).await)
     }
 
     async fn begin_generation(

@@ -24,6 +24,9 @@ pub struct SignedIn {
     pub patients: Vec<PatientId>,
     /// For sealed clients: the seed as the password wraps it.
     pub wrapped_seed: Option<Bytes>,
+    /// For sealed clients: the seeds before it, each wrapped under its
+    /// successor, newest first.
+    pub previous_seeds: Vec<Bytes>,
 }
 
 /// How passwords of an address are stretched: the same whether or not anybody
@@ -139,7 +142,7 @@ async fn open_session(
     let made = NewSession::make(service, row.id, opened.as_ref(), origin);
     let tokens = made.tokens(service);
     let (this, mut rng, origin) = (service.clone(), service.rng(), origin.clone());
-    let patients = service
+    let (patients, previous_seeds) = service
         .store()
         .write("session.create", move |tx| {
             let known = is_known_device(tx, &this, row.id, origin.agent.as_deref())?;
@@ -154,7 +157,7 @@ async fn open_session(
                 };
                 mail::queue(tx, &this, &to, &content, made.row.created_at, &mut rng)?;
             }
-            Ok::<_, SessionFailure>(managed(tx, row.id)?)
+            Ok::<_, SessionFailure>((managed(tx, row.id)?, previous_seeds(tx, row.id)?))
         })
         .await?;
     Ok(SignedIn {
@@ -162,7 +165,14 @@ async fn open_session(
         account,
         patients,
         wrapped_seed: root.is_none().then_some(wrapped),
+        previous_seeds,
     })
+}
+
+/// The seeds before the present one, newest first.
+pub(super) fn previous_seeds(tx: &mut Tx, account: AccountId) -> Result<Vec<Bytes>, StoreError> {
+    let seeds = account_rows::list_seeds(tx, account)?;
+    Ok(seeds.into_iter().map(Bytes).collect())
 }
 
 /// The patients that an account manages, oldest first.

@@ -61,12 +61,19 @@ pub struct RecoveryTicket {
     pub account: AccountId,
     /// The seed as the code wraps it.
     pub wrapped_seed: Bytes,
+    /// The seeds before it, each wrapped under its successor, newest first.
+    pub previous_seeds: Vec<Bytes>,
     /// Good once, for ten minutes.
     pub ticket: Zeroizing<String>,
 }
 
 /// Both values that stand in a row for a way in.
-fn kept(service: &Service, account: AccountId, purpose: &'static str, way_in: &WayIn) -> [u8; 32] {
+pub(super) fn kept(
+    service: &Service,
+    account: AccountId,
+    purpose: &'static str,
+    way_in: &WayIn,
+) -> [u8; 32] {
     service
         .protect()
         .proof_hash(purpose, account.0, way_in.auth_key.as_bytes())
@@ -163,14 +170,14 @@ pub async fn change_password(
         .await
 }
 
-fn email_of(service: &Service, row: &AccountRow) -> Result<Email, AccountFailure> {
+pub(super) fn email_of(service: &Service, row: &AccountRow) -> Result<Email, AccountFailure> {
     let text = service
         .protect()
         .open_text(columns::ACCOUNT_EMAIL, row.id.0, &row.email_p)?;
     Email::parse(&text).map_err(|_| Failure::Internal("a stored address"))
 }
 
-fn write_password(
+pub(super) fn write_password(
     tx: &mut Tx,
     service: &Service,
     row: &AccountRow,
@@ -264,7 +271,7 @@ pub async fn begin_recovery(
     let (now, mut rng) = (service.now(), service.rng());
     let (ticket, hash) = secrets::new_token(service, TICKET, &mut rng);
     let account = row.id;
-    service
+    let previous_seeds = service
         .store()
         .write("recovery.ticket", move |tx| {
             tokens::delete(tx, account, TICKET)?;
@@ -277,13 +284,15 @@ pub async fn begin_recovery(
                     data_p: None,
                     expires_at: after(now, TICKET_TTL_SECS),
                 },
-            )
+            )?;
+            super::sign_in::previous_seeds(tx, account)
         })
         .await
         .map_err(|error: StoreError| AccountFailure::from(error))?;
     Ok(RecoveryTicket {
         account,
         wrapped_seed: Bytes(row.wrapped_seed_recovery.unwrap_or_default()),
+        previous_seeds,
         ticket,
     })
 }
@@ -338,7 +347,7 @@ async fn store(
     let wrapped_seed = opened.is_none().then(|| password.wrapped_seed.clone());
     let (now, this, mut rng) = (service.now(), service.clone(), service.rng());
     let origin = origin.clone();
-    let patients = service
+    let (patients, previous_seeds) = service
         .store()
         .write("recovery.use", move |tx| {
             let old = row.recovery_auth_hash.unwrap_or_default();
@@ -368,7 +377,8 @@ async fn store(
                     NewEntry::new(action, now, TrailActor::Account(row.id)).from(origin.address);
                 trail::append(tx, entry, &mut rng)?;
             }
-            Ok::<_, AccountFailure>(super::sign_in::managed(tx, row.id)?)
+            let seeds = super::sign_in::previous_seeds(tx, row.id)?;
+            Ok::<_, AccountFailure>((super::sign_in::managed(tx, row.id)?, seeds))
         })
         .await?;
     Ok(SignedIn {
@@ -376,5 +386,6 @@ async fn store(
         account,
         patients,
         wrapped_seed,
+        previous_seeds,
     })
 }

@@ -1,6 +1,7 @@
 //! SMART Health Links (STU1) as other viewers meet them.
 
 use chartkey_domain::policy::{Noun, Refusal};
+use chartkey_domain::records::{RecordType, RecordTypes};
 use chartkey_domain::shares::{NewShare, ShareError, ShareForm};
 use chartkey_service::Failure;
 use chartkey_service::assisted::{Assisted, OpenShare};
@@ -267,4 +268,31 @@ async fn the_single_file_of_a_u_link_is_fetched_by_its_url() {
             .await
             .unwrap_err()
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_that_had_nothing_gets_its_file_with_its_first_record() {
+    let world = World::new().await;
+    let ada = world.patient("ada@example.org").await;
+    fill(&world, &ada).await;
+    let conditions = chartkey_service::assisted::AskedTerms {
+        types: RecordTypes::of(RecordType::Conditions),
+        ..terms(&world, &ada)
+    };
+    let made = share(&world, &ada, &conditions, said()).await;
+    let (token, _) = held(&made);
+    let files = async || {
+        shl::find_manifest(&world.service, &ask(&token, None, None))
+            .await
+            .unwrap()
+            .len()
+    };
+    assert_eq!(files().await, 0);
+    upload(
+        &world,
+        &ada,
+        &json!({"resourceType": "Condition", "code": {"text": "Asthma"}}),
+    )
+    .await;
+    assert_eq!(files().await, 1);
 }

@@ -4,5 +4,6 @@
 mod accounts;
 mod admin;
 mod audit;
+mod rekey;
 mod sessions;
 mod support;

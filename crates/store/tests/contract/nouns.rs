@@ -89,6 +89,7 @@ pub fn grant(n: u8, types: &[RecordType], holder: Option<AccountId>) -> GrantRow
         id: GrantId::from_bytes([n; 16]),
         patient: PATIENT,
         generation: 1,
+        statement_seq: 2,
         holder,
         salt: [n; 32],
         types: types.to_vec(),

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use chartkey_crypto::SecretBytes;
+use chartkey_fhir::header_for_file;
 use chartkey_vault::account::PasswordRoot;
+use chartkey_vault::import::NewRecord;
 use chartkey_vault::protocol::{KdfParams, RecipientKind};
+use chartkey_vault::record::BodyKind;
 use chartkey_vault::{Bytes, Id, Transport, VaultError};
 
 use crate::act;
@@ -228,4 +232,51 @@ fn nobody_changes_keys_over_a_chain_that_is_not_theirs() {
     assert!(run(ana.client.check_own_keys()).is_err());
     world.server.state().lies.account_keys = None;
     run(ana.client.check_own_keys()).unwrap();
+}
+
+#[test]
+fn a_large_file_goes_in_parts_and_moves_and_opens_again() {
+    let mut world = World::new();
+    let (mut ana, patient) = world.person(true);
+    let (mut ben, _) = world.person(false);
+    let content: Vec<u8> = (0..=250).cycle().take(9_500_000).collect();
+    let scan = || NewRecord {
+        compartment: plain(Conditions),
+        body: BodyKind::File,
+        content_type: "application/dicom".into(),
+        file_name: Some("scan.dcm".into()),
+        header: header_for_file(None, Some("scan.dcm"), "application/dicom", 9_500_000, None),
+        content: SecretBytes::new(content.clone()),
+    };
+    world
+        .grant(&mut ana, patient, ben.id, reads(&[LabResults]))
+        .unwrap();
+    world.server.state().lies.conflicts = 1;
+    let add = |ana: &mut Person, world: &mut World| {
+        let new = vec![scan()];
+        run(ana.client.add(patient, new, "upload", None, act!(world))).unwrap()
+    };
+    let added = add(&mut ana, &mut world);
+    assert_eq!((added.created, added.unchanged), (1, 0));
+    let again = add(&mut ana, &mut world);
+    assert_eq!((again.created, again.unchanged), (0, 1));
+    assert_eq!(again.known, added.written);
+    assert_eq!(world.server.state().blobs.len(), 1);
+
+    let record = added.written[0];
+    let whole = |person: &mut Person| {
+        let open = run(person.client.open(patient)).unwrap();
+        run(person.client.read(&open, record, None)).map(|r| r.content.into_vec() == content)
+    };
+    assert_eq!(whole(&mut ana), Ok(true));
+    assert!(whole(&mut ben).is_err());
+    let to = plain(LabResults);
+    run(ana.client.move_record(patient, record, to, act!(world))).unwrap();
+    assert_eq!(whole(&mut ana), Ok(true));
+    assert_eq!(whole(&mut ben), Ok(true));
+    // A part that is missing is a file that does not open.
+    for blob in world.server.state().blobs.values_mut() {
+        blob.truncate(8 << 20);
+    }
+    assert_eq!(whole(&mut ana), Err(VaultError::Open));
 }

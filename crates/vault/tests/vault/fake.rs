@@ -41,6 +41,8 @@ pub struct State {
     pub patients: BTreeMap<Id, Patient>,
     pub lies: Lies,
     pub loot: Loot,
+    /// Large bodies, as far as they were sent.
+    pub blobs: BTreeMap<Id, Vec<u8>>,
     /// How many batches one request adopts.
     pub page: usize,
     /// Requests that changed something.
@@ -121,6 +123,7 @@ impl Fake {
             patients: BTreeMap::new(),
             lies: Lies::default(),
             loot: Loot::default(),
+            blobs: BTreeMap::new(),
             page: 500,
             writes: 0,
         })))
@@ -365,7 +368,7 @@ impl Patient {
             batch: stored.sealed.batch,
             header: stored.sealed.header.clone(),
             body: stored.sealed.body.clone(),
-            blob: None,
+            blob: stored.sealed.blob,
             size: stored.sealed.header.0.len() as u64,
             commitment: stored.sealed.commitment,
             source: "upload".into(),
@@ -701,6 +704,27 @@ impl Transport for Door {
 
     async fn find_version(&self, record: Id, version: u32) -> Out<SealedPage> {
         self.read(record, Some(version))
+    }
+
+    async fn find_blob(&self, blob: Id) -> Out<Vec<u8>> {
+        let found = self.on().blobs.get(&blob).cloned();
+        found.ok_or_else(|| refused("blob.not_found"))
+    }
+
+    async fn put_blob(
+        &self,
+        _patient: Id,
+        blob: Id,
+        offset: u64,
+        part: Vec<u8>,
+        finish: Option<u64>,
+    ) -> Out<()> {
+        let mut state = self.on();
+        let stored = state.blobs.entry(blob).or_default();
+        assert_eq!(stored.len() as u64, offset);
+        stored.extend_from_slice(&part);
+        assert!(finish.is_none_or(|len| len == stored.len() as u64));
+        Ok(())
     }
 
     async fn move_record(&self, sealed: SealedMove) -> Out<WriteOutcome> {

@@ -108,6 +108,31 @@ pub fn invitation(invitation: &AccountInvitation<'_>) -> MailText {
     .render()
 }
 
+/// Warns a practitioner that a chart which nobody claimed is destroyed soon. Names
+/// nobody.
+pub fn chart_ends_soon(at: Timestamp, practice_url: &WebUrl) -> MailText {
+    Letter {
+        kind: "chart.ends_soon",
+        subject: "A chart that nobody claimed ends soon".to_owned(),
+        preview: "Send the invitation again, or hand over a claim sheet.".to_owned(),
+        heading: "A chart ends soon".to_owned(),
+        blocks: vec![
+            Block::Paragraph(vec![Part::Plain(
+                "One of the patients in your caseload has not claimed their chart. Charts are \
+                 kept for their patients for 180 days; then they are destroyed. Invite the \
+                 patient again, or hand over a claim sheet.",
+            )]),
+            Block::Button {
+                label: "Open the caseload",
+                url: practice_url,
+            },
+            Block::Facts(vec![("Destroyed on", moment(at))]),
+        ],
+        why: YOURS,
+    }
+    .render()
+}
+
 /// Tells that the account was entered from a device not seen before. `device` is
 /// what the browser says of itself.
 pub fn new_sign_in(device: &str, at: Timestamp, account_url: &WebUrl) -> MailText {
@@ -176,6 +201,31 @@ pub fn recovery_used(at: Timestamp, account_url: &WebUrl) -> MailText {
                 "If this was not you, somebody else has your code: contact the people who run \
                  your Chartkey at once.",
             ),
+            Block::Button {
+                label: "Go to my account",
+                url: account_url,
+            },
+        ],
+        why: YOURS,
+    }
+    .render()
+}
+
+/// Tells that the account has new keys.
+pub fn keys_changed(at: Timestamp, account_url: &WebUrl) -> MailText {
+    Letter {
+        kind: "account.keys",
+        subject: "The keys of your account were changed".to_owned(),
+        preview: "All other sessions have ended.".to_owned(),
+        heading: "The keys of your account were changed".to_owned(),
+        blocks: vec![
+            Block::Facts(vec![("Time", moment(at))]),
+            say(
+                "Everything that is yours was sealed to new keys, all other sessions have ended, \
+                 and a new recovery code was shown. Links that you shared have ended: make them \
+                 anew where they are still needed.",
+            ),
+            say("If this was not you, change your password now and end all other sessions."),
             Block::Button {
                 label: "Go to my account",
                 url: account_url,

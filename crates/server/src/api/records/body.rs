@@ -64,19 +64,21 @@ pub enum Incoming {
     File(Multipart),
 }
 
+/// A form whose file streams through, so it may be longer than what is read whole.
+pub async fn read_form(app: &App, mut request: Request) -> Result<Multipart, Problem> {
+    let longest = (app.config().max_file_mb << 20).saturating_add(FORM_ROOM);
+    DefaultBodyLimit::max(longest).apply(&mut request);
+    Multipart::from_request(request, app)
+        .await
+        .map_err(|_| Problem::new("body.malformed"))
+}
+
 /// Reads the body of an upload.
 pub async fn read_incoming(app: &App, request: Request) -> Result<Incoming, Problem> {
     let media = media_type(request.headers()).unwrap_or_default();
     match media.as_str() {
         "multipart/form-data" => {
-            // A file streams through, so it may be longer than what is read whole.
-            let mut request = request;
-            let longest = (app.config().max_file_mb << 20).saturating_add(FORM_ROOM);
-            DefaultBodyLimit::max(longest).apply(&mut request);
-            Multipart::from_request(request, app)
-                .await
-                .map(Incoming::File)
-                .map_err(|_| Problem::new("body.malformed"))
+            read_form(app, request).await.map(Incoming::File)
         }
         "application/json" => json(read_body(request, app).await?),
         "application/fhir+json" | "application/fhir+ndjson" | "application/x-ndjson" | "application/ndjson" => {

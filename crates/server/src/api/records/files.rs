@@ -20,7 +20,7 @@ use super::super::json::{Json, read_body};
 use super::super::problem::{Problem, ProblemView};
 use super::super::wire::Query;
 use super::body::{fhir_date, wanted_type};
-use super::{created, patient_id};
+use super::patient_id;
 use crate::app::App;
 
 /// Longest value of a form field that is not the file, in bytes.
@@ -37,7 +37,7 @@ pub async fn create_file(
     caller: &Asking,
     patient: PatientId,
     mut form: Multipart,
-) -> Result<Response, Problem> {
+) -> Result<chartkey_service::assisted::RecordView, Problem> {
     let mut assisted = Assisted::open(app.service(), caller).await?;
     let max = (app.config().max_file_mb as u64) << 20;
     let mut about = NewFile::default();
@@ -65,8 +65,7 @@ pub async fn create_file(
         }
         drop(part);
         read_rest(&mut form, &mut upload).await?;
-        let view = assisted.finish_file(upload).await?;
-        return Ok(created(view));
+        return Ok(assisted.finish_file(upload).await?);
     }
     Err(Problem::field("file", "is missing"))
 }

@@ -1,11 +1,12 @@
 //! Links with their visits and files, and requests for access.
 
+use chartkey_domain::requests::RequestStatus;
 use chartkey_fhir::{Kinds, RecordType};
 use chartkey_store::patients::{self, StatementRow};
 use chartkey_store::requests::{self, RequestRow};
 use chartkey_store::shares::{self, FileRow, LinkRow, ViewRow};
 use chartkey_store::testing::for_each_engine;
-use chartkey_store::{StoreError, Tx, grants};
+use chartkey_store::{StoreError, Tx, grants, params};
 
 use super::{IntoId as _, OTHER, PATIENT, STRANGER, at, grant, patient, seals, within};
 
@@ -125,9 +126,12 @@ fn files_go_stale_are_withdrawn_and_made_anew() {
             let labs = Some(RecordType::LabResults);
             shares::put_file(tx, id, [1; 16], &file(labs))?;
             shares::put_file(tx, id, [2; 16], &file(None))?;
-            assert!(shares::list_with_stale_files(tx, PATIENT, at(50))?.is_empty());
+            let due = |tx: &mut _| shares::list_with_stale_files(tx, PATIENT, at(50), at(50));
+            assert!(due(tx)?.is_empty());
             shares::mark_files_stale(tx, PATIENT, RecordType::LabResults)?;
-            assert_eq!(shares::list_with_stale_files(tx, PATIENT, at(50))?, [id]);
+            assert_eq!(due(tx)?, [id]);
+            let early = shares::list_with_stale_files(tx, PATIENT, at(50), at(4))?;
+            assert!(early.is_empty(), "made a moment ago");
             assert_eq!(
                 shares::list_files(tx, id)?.len(),
                 2,
@@ -157,8 +161,10 @@ fn statement_of_a_grant_is_found_among_the_others() {
     for_each_engine(|store| async move {
         within(&store, |tx| {
             patient(tx)?;
+            // The third in its chain, by `nouns::grant`.
             let id = link(tx, 3)?.grant;
-            for (seq, kind) in [(0, "grant"), (1, "end")] {
+            // What another statement says of the grant does not make it this one's.
+            for (seq, kind) in [(0, "generation"), (1, "grant"), (2, "grant"), (3, "end")] {
                 let statement = StatementRow {
                     seq,
                     kind: kind.to_owned(),
@@ -169,8 +175,70 @@ fn statement_of_a_grant_is_found_among_the_others() {
                 };
                 patients::insert_statement(tx, PATIENT, &statement, at(5))?;
             }
-            assert_eq!(shares::lookup_statement(tx, PATIENT, id)?.unwrap().seq, 0);
+            assert_eq!(shares::lookup_statement(tx, PATIENT, id)?.unwrap().seq, 2);
             assert!(shares::lookup_statement(tx, STRANGER, id)?.is_none());
+            Ok(())
+        })
+        .await;
+    });
+}
+
+fn request(n: u8) -> RequestRow {
+    RequestRow {
+        id: [n; 16].into_id(),
+        patient: PATIENT,
+        asker: OTHER,
+        types: vec![RecordType::LabResults],
+        kinds: Kinds::EMPTY,
+        write_types: Vec::new(),
+        purpose: "TREAT".to_owned(),
+        message_sealed: None,
+        wanted_until: Some(at(900)),
+        status: RequestStatus::Pending.as_str().to_owned(),
+        grant: None,
+        created_at: at(30),
+        answered_at: None,
+    }
+}
+
+#[test]
+fn requests_that_wait_are_counted_by_an_index_that_speaks_their_word() {
+    for_each_engine(|store| async move {
+        within(&store, |tx| {
+            patient(tx)?;
+            for n in 5..8 {
+                requests::insert(tx, &request(n))?;
+            }
+            assert_eq!(requests::count_waiting(tx, PATIENT, OTHER, at(29))?, 3);
+            assert!(requests::answer(
+                tx,
+                request(5).id,
+                "denied",
+                None,
+                at(40)
+            )?);
+            assert_eq!(requests::count_waiting(tx, PATIENT, OTHER, at(29))?, 2);
+            // Whichever engine it is, its own catalogue tells the predicate.
+            let told = |tx: &mut Tx, sql: &str| {
+                tx.savepoint(|tx| tx.query(sql, params![], |row| row.get::<String>(0)))
+            };
+            let indexes = told(
+                tx,
+                "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'access_requests' AND sql IS NOT NULL",
+            )
+            .or_else(|_| {
+                told(
+                    tx,
+                    "SELECT indexdef FROM pg_indexes
+                     WHERE schemaname = current_schema() AND tablename = 'access_requests'",
+                )
+            })?;
+            let partial: Vec<&String> = indexes.iter().filter(|i| i.contains("WHERE")).collect();
+            let [waiting] = partial.as_slice() else {
+                panic!("one partial index: {partial:?}");
+            };
+            let word = format!("'{}'", RequestStatus::Pending.as_str());
+            assert!(waiting.contains(&word), "{waiting}");
             Ok(())
         })
         .await;
@@ -182,21 +250,7 @@ fn request_is_answered_once() {
     for_each_engine(|store| async move {
         within(&store, |tx| {
             patient(tx)?;
-            let request = RequestRow {
-                id: [5; 16].into_id(),
-                patient: PATIENT,
-                asker: OTHER,
-                types: vec![RecordType::LabResults],
-                kinds: Kinds::EMPTY,
-                write_types: Vec::new(),
-                purpose: "TREAT".to_owned(),
-                message_sealed: None,
-                wanted_until: Some(at(900)),
-                status: "pending".to_owned(),
-                grant: None,
-                created_at: at(30),
-                answered_at: None,
-            };
+            let request = request(5);
             requests::insert(tx, &request)?;
             assert_eq!(requests::count_waiting(tx, PATIENT, OTHER, at(29))?, 1);
             assert_eq!(requests::count_waiting(tx, PATIENT, OTHER, at(30))?, 0);

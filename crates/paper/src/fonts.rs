@@ -33,7 +33,7 @@ pub static FONTS: LazyLock<Fonts> = LazyLock::new(|| {
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
-        &[$(include_bytes!(concat!("../../pdf/fonts/", $name))),*]
+        &[$(include_bytes!(concat!("../pdf/fonts/", $name))),*]
     };
 }
 

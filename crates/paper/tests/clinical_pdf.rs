@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use chartkey_fhir::clinical::{ClinicalDocument, ClinicalRecord};
 use chartkey_fhir::{Kinds, Limits, PlannedItem, RecordType, plan_import};
-use chartkey_outside::pdf::{PdfNotice, render};
+use chartkey_paper::{PdfNotice, render};
 use serde_json::{Value, json};
 
 fn notice<'a>() -> PdfNotice<'a> {

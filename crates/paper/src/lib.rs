@@ -2,10 +2,11 @@
 //! screen readers (PDF/UA-1), with embedded fonts.
 //!
 //! The templates in `pdf/` read the document as JSON; what a record says is data
-//! and never becomes markup. This module knows paper, and nothing of records, keys
+//! and never becomes markup. This crate knows paper, and nothing of records, keys
 //! or requests: it draws what `chartkey_fhir::clinical` tells it.
 
 mod fonts;
+pub mod qr;
 mod world;
 
 use std::sync::{Mutex, PoisonError};

@@ -14,10 +14,10 @@ use super::fonts::FONTS;
 
 /// The templates, by name; the first is the document.
 const TEMPLATES: [(&str, &str); 4] = [
-    ("clinical.typ", include_str!("../../pdf/clinical.typ")),
-    ("theme.typ", include_str!("../../pdf/theme.typ")),
-    ("front.typ", include_str!("../../pdf/front.typ")),
-    ("sections.typ", include_str!("../../pdf/sections.typ")),
+    ("clinical.typ", include_str!("../pdf/clinical.typ")),
+    ("theme.typ", include_str!("../pdf/theme.typ")),
+    ("front.typ", include_str!("../pdf/front.typ")),
+    ("sections.typ", include_str!("../pdf/sections.typ")),
 ];
 
 static LIBRARY: LazyLock<LazyHash<Library>> = LazyLock::new(|| LazyHash::new(Library::default()));

@@ -1,0 +1,270 @@
+//! What the adapters of platforms share on top of the wire: bodies that are wiped,
+//! JSON, ids that can stand in a path, keys and headers. It must not know any
+//! platform by name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chartkey_domain::connections::{ConnectorError, ConnectorResult, Credentials, ErrorClass};
+use jiff::Timestamp;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::wire::Wire;
+pub(crate) use super::wire::{Effect, remote_code};
+use crate::http::HttpAnswer;
+
+/// Answers that hold lists of clients or of documents.
+pub(crate) const MAX_LIST_LEN: usize = 8 << 20;
+/// Answers about one thing.
+pub(crate) const MAX_ANSWER_LEN: usize = 1 << 20;
+/// A slow line still carries this many bytes a second.
+const SLOWEST_LINE: usize = 128 << 10;
+
+/// The wire as the adapters of platforms use it.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls {
+    wire: Arc<Wire>,
+    timeout: Duration,
+}
+
+impl Calls {
+    /// Calls over this wire, whose whole-call time limit is `timeout`.
+    pub(crate) fn new(wire: Arc<Wire>, timeout: Duration) -> Self {
+        Self { wire, timeout }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.wire.now()
+    }
+
+    /// Whether the operator allows this URL's host by name, private or not.
+    pub(crate) fn is_allowed_host(&self, url: &Url) -> bool {
+        self.wire.is_allowed_host(url)
+    }
+
+    /// Begins a request.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Address`].
+    pub(crate) fn request(&self, method: Method, url: &Url) -> ConnectorResult<RequestBuilder> {
+        self.wire.request(method, url.as_str())
+    }
+
+    /// Gives a request a body that is wiped when it was sent, and the time that a
+    /// slow line needs for it.
+    pub(crate) fn carry(
+        &self,
+        request: RequestBuilder,
+        body: Zeroizing<Vec<u8>>,
+    ) -> RequestBuilder {
+        self.carry_bytes(request, Bytes::from_owner(body))
+    }
+
+    /// [`Self::carry`] for a body that may be sent twice.
+    pub(crate) fn carry_bytes(&self, request: RequestBuilder, body: Bytes) -> RequestBuilder {
+        let extra = u64::try_from(body.len() / SLOWEST_LINE).unwrap_or(u64::MAX);
+        let timeout = self.timeout.saturating_add(Duration::from_secs(extra));
+        request.timeout(timeout).body(body)
+    }
+
+    /// Gives a request a JSON body.
+    pub(crate) fn carry_json(&self, request: RequestBuilder, value: &Value) -> RequestBuilder {
+        let body = Zeroizing::new(value.to_string().into_bytes());
+        self.carry(request.header("content-type", "application/json"), body)
+    }
+
+    /// Sends; any status is an answer.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+        max_len: usize,
+    ) -> ConnectorResult<HttpAnswer> {
+        self.wire.send(request, effect, max_len).await
+    }
+
+    /// Sends; only a success is an answer.
+    ///
+    /// # Errors
+    /// As [`Self::send`] and [`Self::refusal`].
+    pub(crate) async fn succeed(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+        max_len: usize,
+    ) -> ConnectorResult<HttpAnswer> {
+        let answer = self.send(request, effect, max_len).await?;
+        if answer.status.is_success() {
+            Ok(answer)
+        } else {
+            Err(self.refusal(&answer, effect))
+        }
+    }
+
+    /// What an answer means that is not a success.
+    pub(crate) fn refusal(&self, answer: &HttpAnswer, effect: Effect) -> ConnectorError {
+        self.wire.refusal(answer, effect)
+    }
+}
+
+/// An error of this class and nothing more.
+pub(crate) const fn error(class: ErrorClass) -> ConnectorError {
+    ConnectorError::new(class)
+}
+
+/// The answer's JSON. A write whose answer cannot be read may have been done.
+///
+/// # Errors
+/// [`ErrorClass::Broken`], or [`ErrorClass::Unknown`] after a write.
+pub(crate) fn json(answer: &HttpAnswer, effect: Effect) -> ConnectorResult<Value> {
+    serde_json::from_slice(&answer.body).map_err(|_| unreadable(effect))
+}
+
+/// The error of an answer that says success and nothing that can be understood.
+pub(crate) const fn unreadable(effect: Effect) -> ConnectorError {
+    error(match effect {
+        Effect::Reads => ErrorClass::Broken,
+        Effect::Writes => ErrorClass::Unknown,
+    })
+}
+
+/// What stands at a path of names with dots between them; at an empty one, all.
+pub(crate) fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    if path.is_empty() {
+        return Some(value);
+    }
+    path.split('.')
+        .try_fold(value, |value, name| value.get(name))
+}
+
+/// An id out of an answer: a number, or text that can stand in a path.
+pub(crate) fn id_of(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => is_id(text).then(|| text.clone()),
+        Value::Number(number) => number.is_u64().then(|| number.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether this can stand in a path as one segment.
+fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'\\');
+    (1..=200).contains(&text.len()) && !matches!(text, "." | "..") && text.bytes().all(plain)
+}
+
+/// A URL below a base: each segment is one, whatever it is made of.
+///
+/// # Errors
+/// [`ErrorClass::Address`] for a base that is no URL to call below, and
+/// [`ErrorClass::Invalid`] for a segment that cannot be one.
+pub(crate) fn url_below(base: &str, segments: &[&str]) -> ConnectorResult<Url> {
+    let mut url = base_url(base)?;
+    if !segments.iter().all(|segment| is_id(segment)) {
+        return Err(error(ErrorClass::Invalid));
+    }
+    url.path_segments_mut()
+        .map_err(|()| error(ErrorClass::Address))?
+        .pop_if_empty()
+        .extend(segments);
+    Ok(url)
+}
+
+/// A base URL: no query, no fragment.
+///
+/// # Errors
+/// [`ErrorClass::Address`].
+pub(crate) fn base_url(base: &str) -> ConnectorResult<Url> {
+    let url = Url::parse(base).map_err(|_| error(ErrorClass::Address))?;
+    if url.query().is_some() || url.fragment().is_some() || url.cannot_be_a_base() {
+        return Err(error(ErrorClass::Address));
+    }
+    Ok(url)
+}
+
+/// The key of a platform that knows only keys, however it was written down.
+///
+/// # Errors
+/// [`ErrorClass::Auth`] where there is none.
+pub(crate) fn api_key(credentials: &Credentials) -> ConnectorResult<&Zeroizing<String>> {
+    let key = match credentials {
+        Credentials::Bearer { token } => token,
+        Credentials::Basic { username, .. } => username,
+        Credentials::Header { value, .. } => value,
+        Credentials::None | Credentials::BackendServices { .. } | Credentials::Smart { .. } => {
+            return Err(error(ErrorClass::Auth));
+        }
+    };
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(error(ErrorClass::Auth));
+    }
+    Ok(key)
+}
+
+/// A header's value that is shown nowhere.
+///
+/// # Errors
+/// [`ErrorClass::Auth`] for what cannot stand in a header.
+pub(crate) fn secret_value(text: &str) -> ConnectorResult<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| error(ErrorClass::Auth))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Proves a request with credentials that need no further call.
+///
+/// # Errors
+/// [`ErrorClass::Auth`] for credentials of another kind, or that cannot be sent.
+pub(crate) fn prove(
+    request: RequestBuilder,
+    credentials: &Credentials,
+) -> ConnectorResult<RequestBuilder> {
+    match credentials {
+        Credentials::None => Ok(request),
+        Credentials::Bearer { token } => {
+            let bearer = Zeroizing::new(format!("Bearer {}", token.as_str()));
+            Ok(request.header(AUTHORIZATION, secret_value(&bearer)?))
+        }
+        Credentials::Basic { username, password } => {
+            Ok(request.basic_auth(username.as_str(), Some(password.as_str())))
+        }
+        Credentials::Header { name, value } => {
+            Ok(request.header(own_header(name)?, secret_value(value)?))
+        }
+        Credentials::BackendServices { .. } | Credentials::Smart { .. } => {
+            Err(error(ErrorClass::Auth))
+        }
+    }
+}
+
+/// The name of a header that a connection may set: none that frames the message
+/// or names the host.
+///
+/// # Errors
+/// [`ErrorClass::Invalid`].
+pub(crate) fn own_header(name: &str) -> ConnectorResult<HeaderName> {
+    const NEVER: [&str; 9] = [
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| error(ErrorClass::Invalid))?;
+    if NEVER.contains(&name.as_str()) {
+        return Err(error(ErrorClass::Invalid));
+    }
+    Ok(name)
+}

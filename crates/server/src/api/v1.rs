@@ -1,0 +1,27 @@
+//! `/api/v1`: the practice API, for practitioners and the platforms around them.
+//!
+//! A *document* here and a *record* elsewhere are the same thing with the same id;
+//! a *patient* here is a chart with whom it is about. Another rendering of the
+//! same use cases, not a second path.
+
+pub mod claims;
+pub mod documents;
+pub mod patients;
+pub mod users;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// The routes of users, patients and claims: small bodies.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(users::routes())
+        .merge(patients::routes())
+        .merge(claims::routes())
+}
+
+/// The routes of documents, whose bodies are as large as records'.
+pub fn document_routes() -> OpenApiRouter<App> {
+    documents::routes()
+}

@@ -45,7 +45,8 @@ export class Between {
         told.on('data', (part: Buffer) => parts.push(part));
         told.on('end', () => {
           const body = between?.forge(path, Buffer.concat(parts).toString()) ?? '';
-          const { 'content-length': _, ...headers } = told.headers;
+          const headers = { ...told.headers };
+          delete headers['content-length'];
           answer.writeHead(told.statusCode ?? 502, headers).end(body);
         });
       });

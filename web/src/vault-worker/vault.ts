@@ -225,6 +225,11 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
         account = { ...account, name: profile.name, email_verified: profile.email_verified };
         patient = profile.patient_id;
       }
+      if (account?.kind === 'provider' && account.verification !== 'verified') {
+        // The directory lists whoever is confirmed: that is where it shows first.
+        const found = (await http.json('GET', `/api/providers?q=${encodeURIComponent(account.name)}`, undefined)) as { items: { id: string }[] };
+        if (account && found.items.some((one) => one.id === account?.id)) account = { ...account, verification: 'verified' };
+      }
       tellState();
       return state();
     },

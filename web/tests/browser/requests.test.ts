@@ -37,13 +37,16 @@ test('an administrator rejects with a reason, and confirms after all', async () 
   await admin.getByText('Rejected', { exact: true }).click();
   await admin.getByRole('button', { name: 'Confirm' }).click();
   await admin.getByText('Nobody is waiting').waitFor();
+  // Whoever waits sees it without signing in anew.
+  await walk(provider, '/patients');
+  await provider.getByText('Your licence is being checked.').waitFor({ state: 'detached', timeout: 30_000 });
 });
 
 test('a provider asks with the number that a patient gave them', async () => {
   await walk(patient, '/settings/data');
   const number = (await patient.getByTestId('patient-number').innerText()).trim();
   await walk(patient, '/home');
-  await go(provider, '/patients/requests', PROVIDER);
+  await walk(provider, '/patients/requests');
   await accessible(provider);
   await provider.getByRole('button', { name: 'Ask for access' }).click();
   await provider.getByLabel('The patient\'s number').fill('pia@example.org');

@@ -17,7 +17,7 @@ export function Verify() {
   return (
     <section className="card no-print" aria-label={t('activity.verify')}>
       <div className="between">
-        <div className="grow" style={{ flexBasis: 280 }}><h2 style={{ margin: '0 0 4px' }}>{t('activity.verify')}</h2><p className="muted" style={{ margin: 0, maxWidth: '62ch' }}>{t('activity.verify_more')}</p></div>
+        <div className="grow"><h2 style={{ margin: '0 0 4px' }}>{t('activity.verify')}</h2><p className="muted" style={{ margin: 0, maxWidth: '62ch' }}>{t('activity.verify_more')}</p></div>
         <Button variant="default" leftSection={<IconShieldCheck size={18} />} loading={verify.isPending} onClick={() => verify.mutate()}>{t('activity.verify_do')}</Button>
       </div>
       {verify.error ? <div style={{ marginTop: 14 }}><Note tone="bad"><p>{why(verify.error)}</p></Note></div> : null}

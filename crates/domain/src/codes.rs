@@ -116,7 +116,104 @@ pub const CODES: &[Code] = &[
         409,
         "Who may read has changed meanwhile; seal again",
     ),
+    code(
+        "connection.address",
+        422,
+        "This address may not be called from here",
+    ),
+    code(
+        "connection.ambiguous",
+        409,
+        "Several at the other system could be meant",
+    ),
+    code(
+        "connection.auth",
+        422,
+        "The other system refused the sign-in",
+    ),
+    code(
+        "connection.broken",
+        502,
+        "The other system's answer could not be understood",
+    ),
+    code(
+        "connection.conflict",
+        409,
+        "It changed at the other system meanwhile",
+    ),
+    code(
+        "connection.expired",
+        409,
+        "The list at the other system changed meanwhile",
+    ),
+    code(
+        "connection.forbidden",
+        422,
+        "The other system does not let us do this",
+    ),
+    code(
+        "connection.invalid",
+        422,
+        "The other system does not take this",
+    ),
+    code(
+        "connection.kind",
+        422,
+        "This kind of system cannot be used in this direction",
+    ),
+    code(
+        "connection.needs_authorization",
+        422,
+        "Record who authorised this first",
+    ),
+    code(
+        "connection.not_attached",
+        404,
+        "This patient is not on this connection",
+    ),
+    code(
+        "connection.not_found",
+        422,
+        "The other system knows no such thing",
+    ),
+    code(
+        "connection.rate_limited",
+        429,
+        "The other system asks us to slow down",
+    ),
+    code(
+        "connection.statement",
+        422,
+        "A destination needs a signed statement of who attached it",
+    ),
+    code(
+        "connection.timeout",
+        504,
+        "The other system did not answer in time",
+    ),
+    code(
+        "connection.too_large",
+        422,
+        "Larger than the other system takes",
+    ),
+    code(
+        "connection.transient",
+        502,
+        "The other system cannot be reached",
+    ),
+    code("connection.unknown", 404, "No such connection"),
+    code(
+        "connection.unsupported",
+        422,
+        "The other system cannot do this",
+    ),
     code("cursor.malformed", 400, "Not a cursor of this list"),
+    code(
+        "delivery.state",
+        409,
+        "This delivery is not waiting for that",
+    ),
+    code("delivery.unknown", 404, "No such delivery"),
     code(
         "document.not_source",
         403,
@@ -175,6 +272,11 @@ pub const CODES: &[Code] = &[
         "This Idempotency-Key came with another request",
     ),
     code("kind.unknown", 422, "Not a kind of sensitivity"),
+    code(
+        "log.unknown",
+        404,
+        "No such entry of the synchronization log",
+    ),
     code(
         "password.params",
         422,
@@ -318,6 +420,8 @@ pub const CODES: &[Code] = &[
         409,
         "Something else was signed meanwhile; sign again",
     ),
+    code("sync.too_many", 422, "Too many at once"),
+    code("sync.unknown", 404, "No such synchronization"),
     code(
         "text.control",
         422,
@@ -344,6 +448,7 @@ mod tests {
     use crate::requests::RequestError;
     use crate::sessions::SessionError;
     use crate::shares::ShareError;
+    use crate::sync::SyncError;
     use crate::text::TextError;
     use crate::trail::TrailError;
 
@@ -363,6 +468,7 @@ mod tests {
         said.extend(RequestError::ALL.map(RequestError::code));
         said.extend(SessionError::ALL.map(SessionError::code));
         said.extend(ShareError::ALL.map(ShareError::code));
+        said.extend(SyncError::ALL.map(SyncError::code));
         said.extend(TextError::ALL.map(TextError::code));
         said.extend(TrailError::ALL.map(TrailError::code));
         said.push(chartkey_fhir::UnknownRecordType.code());

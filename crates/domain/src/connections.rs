@@ -265,7 +265,7 @@ impl ErrorClass {
             Self::Conflict => "connection.conflict",
             Self::RateLimited => "connection.rate_limited",
             Self::Transient => "connection.transient",
-            Self::Unknown => "connection.unknown",
+            Self::Unknown => "connection.timeout",
             Self::Unsupported => "connection.unsupported",
             Self::TooLarge => "connection.too_large",
             Self::Broken => "connection.broken",
@@ -654,4 +654,18 @@ pub trait Connectors: Send + Sync {
     fn source(&self, kind: ConnectionKind) -> Option<&dyn Source>;
     /// The destination adapter of a kind; none where it is no destination.
     fn platform(&self, kind: ConnectionKind) -> Option<&dyn Platform>;
+}
+
+/// No doors at all: an installation that reaches no other system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoConnectors;
+
+impl Connectors for NoConnectors {
+    fn source(&self, _: ConnectionKind) -> Option<&dyn Source> {
+        None
+    }
+
+    fn platform(&self, _: ConnectionKind) -> Option<&dyn Platform> {
+        None
+    }
 }

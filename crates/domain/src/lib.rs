@@ -23,5 +23,6 @@ pub mod records;
 pub mod requests;
 pub mod sessions;
 pub mod shares;
+pub mod sync;
 pub mod text;
 pub mod trail;

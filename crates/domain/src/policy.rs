@@ -6,6 +6,7 @@
 //! decides what the server hands out and takes in.
 
 mod action;
+mod connections;
 mod facts;
 mod links;
 mod permit;
@@ -15,8 +16,8 @@ mod standing;
 
 pub use action::{Action, Group};
 pub use facts::{
-    AccountFacts, Caller, ChartFacts, ClaimFacts, EntryFacts, LinkFacts, LinkProof, PatientFacts,
-    RequestFacts, SessionFacts, Target,
+    AccountFacts, Caller, ChartFacts, ClaimFacts, ConnectionFacts, EntryFacts, LinkFacts,
+    LinkProof, PatientFacts, RequestFacts, SessionFacts, Target,
 };
 pub use permit::{Actor, Permit, Scope, Within};
 pub use refusal::{Noun, Refusal};

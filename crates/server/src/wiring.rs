@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use chartkey_domain::clock::Clock;
+use chartkey_domain::connections::NoConnectors;
+use chartkey_domain::sync::NoDocuments;
 use chartkey_outside::blobs::FolderBlobs;
 use chartkey_outside::mail::{self, MailConfig, MailConfigError};
 use chartkey_service::{Parts, Protect, Registration, Service, Settings, StartError};
@@ -84,6 +86,8 @@ pub async fn start(config: Config) -> Result<App, WiringError> {
         mailer: mail.mailer,
         press: Arc::new(Press::new(&config.app_url)),
         blobs: Arc::new(blobs),
+        connectors: Arc::new(NoConnectors),
+        document_press: Arc::new(NoDocuments),
         protect: Protect::new(&encryption_key(&config)?),
         settings: settings(&config, mail.outbox.is_none()),
     })

@@ -8,6 +8,7 @@
 
 mod cache;
 mod charts;
+mod delivering;
 mod documents;
 mod export;
 mod files;

@@ -14,7 +14,7 @@ use chartkey_store::{StoreError, Tx, events, limits as limit_rows, sessions, tok
 use jiff::Timestamp;
 use rand_core::Rng as _;
 
-use crate::{Service, accounts, blobs, limits, mail};
+use crate::{Service, accounts, blobs, limits, mail, sync};
 
 /// How a job went.
 pub enum Outcome {
@@ -109,6 +109,11 @@ async fn settle(service: &Service, job: &JobRow, outcome: Outcome) -> Result<(),
 /// Works until `stop` resolves: jobs as they come due, sweeping once a minute,
 /// large bodies once an hour.
 pub async fn run(service: Service, stop: impl Future<Output = ()>) {
+    // Syncs may take long, and mail does not wait for them.
+    sync::beside(&service, work(service.clone(), stop)).await;
+}
+
+async fn work(service: Service, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     let (mut swept, mut tidied): (Option<Timestamp>, Option<Timestamp>) = (None, None);
     loop {
@@ -141,6 +146,9 @@ pub async fn sweep(service: &Service) {
     }
     if let Err(error) = crate::shares::sweep(service).await {
         tracing::warn!(?error, "grants were not swept");
+    }
+    if let Err(error) = sync::sweep(service).await {
+        tracing::warn!(?error, "keys of deliveries were not swept");
     }
     if let Err(error) = crate::charts::sweep(service).await {
         tracing::warn!(?error, "unclaimed charts were not swept");

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chacha20::ChaCha20Rng;
 use chartkey_domain::blobs::BlobStore;
 use chartkey_domain::clock::Clock;
+use chartkey_domain::connections::Connectors;
 use chartkey_domain::mail::Mailer;
+use chartkey_domain::sync::DocumentPress;
 use chartkey_store::jobs::NodeId;
 use chartkey_store::{Store, StoreError};
 use jiff::Timestamp;
@@ -33,9 +35,12 @@ pub mod blobs;
 pub mod caller;
 pub mod charts;
 pub mod claims;
+pub mod connections;
+pub mod delivery;
 pub mod events;
 pub mod grants;
 pub mod idempotency;
+mod intake;
 pub mod jobs;
 pub mod keys;
 pub mod letters;
@@ -48,6 +53,7 @@ pub mod requests;
 pub mod sessions;
 pub mod shares;
 pub mod shl;
+pub mod sync;
 pub mod trail;
 pub mod users;
 #[cfg(feature = "testing")]
@@ -95,6 +101,10 @@ pub struct Parts {
     pub press: Arc<dyn letters::LetterPress>,
     /// Large sealed bodies.
     pub blobs: Arc<dyn BlobStore>,
+    /// Other systems.
+    pub connectors: Arc<dyn Connectors>,
+    /// FHIR resources as PDF, for platforms that take documents.
+    pub document_press: Arc<dyn DocumentPress>,
     /// The server's own key.
     pub protect: Protect,
     /// What the operator chose.
@@ -112,6 +122,8 @@ struct Inner {
     mailer: Arc<dyn Mailer>,
     press: Arc<dyn letters::LetterPress>,
     blobs: Arc<dyn BlobStore>,
+    connectors: Arc<dyn Connectors>,
+    document_press: Arc<dyn DocumentPress>,
     protect: Protect,
     settings: Settings,
     stretch: stretch::Stretch,
@@ -126,6 +138,8 @@ struct Inner {
     node: NodeId,
     /// Wakes the worker.
     wake: Notify,
+    /// Wakes the synchronisation.
+    wake_sync: Notify,
 }
 
 impl std::fmt::Debug for Service {
@@ -147,6 +161,8 @@ impl Service {
             mailer,
             press,
             blobs,
+            connectors,
+            document_press,
             protect,
             settings,
         } = parts;
@@ -161,6 +177,8 @@ impl Service {
             mailer,
             press,
             blobs,
+            connectors,
+            document_press,
             protect,
             settings,
             stretch: stretch::Stretch::default(),
@@ -172,6 +190,7 @@ impl Service {
             started_at,
             node,
             wake: Notify::new(),
+            wake_sync: Notify::new(),
         })))
     }
 
@@ -214,6 +233,21 @@ impl Service {
     /// Large sealed bodies.
     pub fn blobs(&self) -> &Arc<dyn BlobStore> {
         &self.0.blobs
+    }
+
+    /// Other systems.
+    pub(crate) fn connectors(&self) -> &Arc<dyn Connectors> {
+        &self.0.connectors
+    }
+
+    /// FHIR resources as PDF.
+    pub(crate) fn document_press(&self) -> &Arc<dyn DocumentPress> {
+        &self.0.document_press
+    }
+
+    /// There may be something to synchronise.
+    pub(crate) fn wake(&self) {
+        self.0.wake_sync.notify_one();
     }
 
     /// The door through which mail leaves.

@@ -11,9 +11,11 @@ use chacha20::ChaCha20Rng;
 use chartkey_crypto::Secret;
 use chartkey_domain::accounts::{Email, NewAccount, Particulars, VerificationDecision};
 use chartkey_domain::clock::FixedClock;
+use chartkey_domain::connections::{Connectors, NoConnectors};
 use chartkey_domain::doors::BoxFuture;
 use chartkey_domain::ids::{AccountId, PatientId};
 use chartkey_domain::mail::{MailError, MailMessage, MailReceipt, Mailbox, Mailer};
+use chartkey_domain::sync::DocumentPress;
 use chartkey_store::jobs as job_rows;
 use chartkey_store::{Place, Store, StoreConfig, StoreError};
 use jiff::{SignedDuration, Timestamp};
@@ -114,6 +116,16 @@ impl LetterPress for PlainPress {
     }
 }
 
+/// Prints documents as their title and their size, marked as a PDF.
+pub struct PlainDocuments;
+
+impl DocumentPress for PlainDocuments {
+    fn print(&self, resource: &[u8], title: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let text = format!("%PDF {title} {}", String::from_utf8_lossy(resource));
+        Some(Zeroizing::new(text.into_bytes()))
+    }
+}
+
 /// Somebody with an account, signed in with a password.
 pub struct Person {
     /// The account.
@@ -155,6 +167,19 @@ impl World {
 
     /// Over this store, with mails in the words of `press`.
     pub async fn with_press(store: Store, press: Arc<dyn LetterPress>) -> Self {
+        Self::with(store, press, Arc::new(NoConnectors)).await
+    }
+
+    /// Over this store, with these doors to other systems.
+    pub async fn with_connectors(store: Store, connectors: Arc<dyn Connectors>) -> Self {
+        Self::with(store, Arc::new(PlainPress), connectors).await
+    }
+
+    async fn with(
+        store: Store,
+        press: Arc<dyn LetterPress>,
+        connectors: Arc<dyn Connectors>,
+    ) -> Self {
         let start: Timestamp = "2026-11-22T09:00:00Z".parse().expect("a time");
         let clock = FixedClock::new(start);
         let mail = Arc::new(CaughtMail::default());
@@ -166,6 +191,8 @@ impl World {
             mailer: mail.clone(),
             press,
             blobs: blobs.clone(),
+            connectors,
+            document_press: Arc::new(PlainDocuments),
             protect: Protect::new("b7d1f09c3a5e48d2967fe1c04ab8356d"),
             settings: Settings {
                 app_url: "https://chart.example".to_owned(),

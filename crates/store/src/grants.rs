@@ -330,6 +330,7 @@ pub fn end(tx: &mut Tx, id: GrantId, reason: &str, now: Timestamp) -> Result<boo
         params![id, now, reason, Vec::<u8>::new()],
     )?;
     delete_envelopes(tx, id)?;
+    crate::deliveries::cancel_grant(tx, id, now)?;
     Ok(ended > 0)
 }
 

@@ -14,6 +14,8 @@ pub mod analytics;
 pub mod batches;
 pub mod blobs;
 pub mod charts;
+pub mod connections;
+pub mod deliveries;
 pub mod engine;
 pub mod events;
 pub mod grants;
@@ -27,6 +29,7 @@ pub mod requests;
 pub mod sessions;
 pub mod settings;
 pub mod shares;
+pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tokens;

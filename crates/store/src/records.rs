@@ -294,6 +294,24 @@ pub fn lookup_version(
     )
 }
 
+/// The current version of a patient's record, with its body: for what opens
+/// only what was sealed to it.
+pub fn lookup_current(
+    db: &mut Reader,
+    patient: PatientId,
+    id: RecordId,
+) -> Result<Option<(RecordRow, VersionRow)>, StoreError> {
+    db.query_opt(
+        &format!(
+            "SELECT {RECORD}, {} FROM records r JOIN versions v ON v.record_id = r.id AND v.version = r.version
+             WHERE r.id = ?1 AND r.patient_id = ?2 AND r.deleted_at IS NULL",
+            version_columns(true)
+        ),
+        params![id, patient],
+        |row| Ok((record_row(row)?, version_row(row, RECORD_COLUMNS)?)),
+    )
+}
+
 /// All versions of the permit's record, newest first, without bodies.
 pub fn list_versions(db: &mut Reader, permit: &Permit) -> Result<Vec<VersionRow>, StoreError> {
     let Some(record) = permit.record() else {

@@ -1,9 +1,13 @@
 //! How the nouns of `domain` become columns: ids as 16 bytes, times as
 //! milliseconds, compartments and types as their text.
 
+use chartkey_domain::connections::{ConnectionKind, Direction};
 use chartkey_domain::ids::{
     AccountId, BatchId, BlobId, ClaimId, ConnectionId, DeliveryId, DocumentRequestId, GrantId, Id,
     JobId, PatientId, RecordId, RequestId, SessionId, SyncId, ViewId,
+};
+use chartkey_domain::sync::{
+    DeliveryState, LinkState, LogAction, LogStatus, Operation, RunState, Trigger,
 };
 use chartkey_fhir::{Compartment, Kinds, RecordType};
 use jiff::Timestamp;
@@ -93,6 +97,33 @@ impl FromValue for Kinds {
         Self::from_bits(u8::from_value(value)?).ok_or(WRONG)
     }
 }
+
+macro_rules! words {
+    ($($word:ty),*) => {$(
+        impl ToValue for $word {
+            fn to_value(&self) -> Value<'_> {
+                Value::from(self.word())
+            }
+        }
+
+        impl FromValue for $word {
+            fn from_value(value: Value<'_>) -> Result<Self, StoreError> {
+                Self::parse(text(&value)?).ok_or(WRONG)
+            }
+        }
+    )*};
+}
+words!(
+    ConnectionKind,
+    Direction,
+    LinkState,
+    Trigger,
+    RunState,
+    DeliveryState,
+    Operation,
+    LogAction,
+    LogStatus
+);
 
 fn text<'a>(value: &'a Value<'_>) -> Result<&'a str, StoreError> {
     match value {

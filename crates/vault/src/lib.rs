@@ -17,6 +17,7 @@
 //! | [`grant`], [`granting`], [`settle`] | keyrings, grants, epochs, adoption |
 //! | [`link`], [`bundle`], [`asking`] | links and their files, records handed over, requests for access |
 //! | [`client`], [`transport`] | the state machine and its door |
+//! | [`delivery`] | destinations, and version keys sealed to them |
 //! | [`moving`], [`rekey`], [`claim`] | re-classified records; new keys for an account; charts taken over |
 //! | [`import`], [`large`], [`reading`], [`contents`] | imports, large files; lists, contents, what they tell |
 //! | [`http`], [`session`], [`sharing`], [`visit`] | the protocol over HTTP; ways in, grants and links over it; a link's reader |
@@ -30,6 +31,7 @@ pub mod chain;
 pub mod claim;
 pub mod client;
 pub mod contents;
+pub mod delivery;
 pub mod epoch;
 pub mod error;
 pub mod grant;

@@ -125,7 +125,19 @@ impl Writer<'_> {
         now: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<SealedWrite, VaultError> {
+        self.seal_keeping(drafts, now, rng).map(|(write, _)| write)
+    }
+
+    /// [`Self::seal`], and the key of each draft's version in their order, for
+    /// whoever seals these to destinations as well.
+    pub fn seal_keeping(
+        &self,
+        drafts: &[Draft],
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(SealedWrite, Vec<VersionKey>), VaultError> {
         let patient = self.chain.patient();
+        let mut keys = Vec::with_capacity(drafts.len());
         let mut shared: BTreeMap<Compartment, NewBatch> = BTreeMap::new();
         let mut batches = Vec::new();
         let mut records = Vec::with_capacity(drafts.len());
@@ -153,16 +165,18 @@ impl Writer<'_> {
                 sealed.extra = self.seal_extra(place, draft.compartment, &key, now, rng);
             }
             records.push(sealed);
+            keys.push(key);
         }
         for (compartment, batch) in &shared {
             batches.push(self.seal_batch(batch, *compartment, now, rng)?);
         }
-        Ok(SealedWrite {
+        let write = SealedWrite {
             patient,
             grants_version: self.grants_version,
             batches,
             records,
-        })
+        };
+        Ok((write, keys))
     }
 
     fn seal_record(

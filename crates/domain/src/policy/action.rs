@@ -20,6 +20,8 @@ pub enum Group {
     Links,
     /// The trail.
     Audit,
+    /// Sources, destinations, and what passes between them.
+    Sync,
     /// Administration.
     Admin,
     /// Practices: users, charts, claims.
@@ -28,7 +30,7 @@ pub enum Group {
 
 impl Group {
     /// Every group.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Public,
         Self::Account,
         Self::Records,
@@ -37,6 +39,7 @@ impl Group {
         Self::Shares,
         Self::Links,
         Self::Audit,
+        Self::Sync,
         Self::Admin,
         Self::Practice,
     ];
@@ -221,6 +224,41 @@ actions! {
     /// `GET /api/audit/{id}/proof`.
     FindAuditProof = "find_audit_proof" in Audit,
 
+    /// `POST /api/v1/connections`.
+    CreateConnection = "create_connection" in Sync,
+    /// `GET /api/v1/connections`.
+    ListConnections = "list_connections" in Sync,
+    /// `GET /api/v1/connections/{id}`: all of it but its credentials.
+    FindConnection = "find_connection" in Sync,
+    /// `PUT /api/v1/connections/{id}`.
+    UpdateConnection = "update_connection" in Sync,
+    /// `DELETE /api/v1/connections/{id}`.
+    DeleteConnection = "delete_connection" in Sync,
+    /// `POST /api/v1/connections/{id}/verify`.
+    VerifyConnection = "verify_connection" in Sync,
+    /// `POST /api/v1/connections/{id}/patients`, of a source.
+    AttachSource = "attach_source" in Sync,
+    /// `POST /api/v1/connections/{id}/patients`, of a destination.
+    AttachDestination = "attach_destination" in Sync,
+    /// `DELETE /api/v1/connections/{id}/patients/{patient}`.
+    DetachPatient = "detach_patient" in Sync,
+    /// What a patient is connected to: names and states.
+    ListPatientConnections = "list_patient_connections" in Sync,
+    /// `POST /api/v1/patients/{id}/sync`.
+    StartSync = "start_sync" in Sync,
+    /// How a synchronization stands.
+    FindSync = "find_sync" in Sync,
+    /// `GET /api/v1/patients/{id}/logs`, `GET /api/v1/logs/{id}`.
+    ListLogs = "list_logs" in Sync,
+    /// Versions whose keys wait to be sealed to destinations.
+    ListOwed = "list_owed" in Sync,
+    /// Their keys, sealed.
+    SealOwed = "seal_owed" in Sync,
+    /// Hand-offs to do, and deliveries that were given up.
+    ListDeliveries = "list_deliveries" in Sync,
+    /// A hand-off is done; a delivery is tried again, or let be.
+    UpdateDelivery = "update_delivery" in Sync,
+
     /// `GET /api/admin/providers`.
     ListAdminProviders = "list_admin_providers" in Admin,
     /// `POST /api/admin/providers/{id}/verification`.
@@ -300,6 +338,7 @@ impl Action {
                 | Self::PutShareFiles
                 | Self::OpenShare
                 | Self::DownloadShare
+                | Self::SealOwed
                 | Self::CreateClaimSheet
                 | Self::AnswerClaim
         )
@@ -329,6 +368,8 @@ impl Action {
                 | Self::FindShareLink
                 | Self::UpdateShare
                 | Self::PutShareFiles
+                | Self::AttachDestination
+                | Self::SealOwed
         )
     }
 }

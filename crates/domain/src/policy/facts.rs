@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::accounts::{AccountKind, Verification};
 use crate::grants::GrantFacts;
-use crate::ids::{AccountId, PatientId, RequestId, SessionId};
+use crate::ids::{AccountId, ConnectionId, PatientId, RequestId, SessionId};
 use crate::records::RecordFacts;
 
 /// Who asks.
@@ -131,6 +131,15 @@ pub struct EntryFacts {
     pub actor: Option<AccountId>,
 }
 
+/// A source or destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionFacts {
+    /// Its id.
+    pub id: ConnectionId,
+    /// Whose it is.
+    pub owner: AccountId,
+}
+
 /// What is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
@@ -152,6 +161,10 @@ pub enum Target<'a> {
     Request(&'a PatientFacts, &'a RequestFacts),
     /// One entry of the trail.
     Entry(&'a EntryFacts),
+    /// A source or destination.
+    Connection(&'a ConnectionFacts),
+    /// A patient on a source or destination.
+    Attachment(&'a PatientFacts, &'a ConnectionFacts),
     /// Charts that are to be opened: whether the caller is of a type that may.
     Caseload(bool),
     /// One chart.

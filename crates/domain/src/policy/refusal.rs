@@ -21,11 +21,13 @@ pub enum Noun {
     Request,
     /// An entry of the trail.
     Entry,
+    /// A source or destination.
+    Connection,
 }
 
 impl Noun {
     /// Every noun.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::Session,
         Self::Patient,
@@ -34,6 +36,7 @@ impl Noun {
         Self::Share,
         Self::Request,
         Self::Entry,
+        Self::Connection,
     ];
 }
 
@@ -104,7 +107,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, for the list of codes and for the matrix.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Unauthenticated,
         Self::Disabled,
         Self::ProviderSuspended,
@@ -121,6 +124,7 @@ impl Refusal {
         Self::Unknown(Noun::Share),
         Self::Unknown(Noun::Request),
         Self::Unknown(Noun::Entry),
+        Self::Unknown(Noun::Connection),
         Self::GrantEnded,
         Self::GrantScheduled,
         Self::GrantSuspended,
@@ -177,6 +181,7 @@ impl Refusal {
                 Noun::Share => "share.unknown",
                 Noun::Request => "request.unknown",
                 Noun::Entry => "audit.unknown",
+                Noun::Connection => "connection.unknown",
             },
             Self::GrantEnded => "grant.ended",
             Self::GrantScheduled => "grant.scheduled",

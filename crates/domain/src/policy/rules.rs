@@ -14,7 +14,7 @@ use crate::policy::refusal::{Noun, Refusal};
 use crate::policy::standing::{
     Holdings, Standing, may_manage, may_use_grants, opening, standing, step_up,
 };
-use crate::policy::{Action, Group, links};
+use crate::policy::{Action, Group, connections, links};
 use crate::records::{Compartment, Kinds, RecordFacts, RecordType};
 
 /// See [`crate::policy::permit`].
@@ -192,6 +192,20 @@ fn signed_in(
         // The trail.
         (A::FindAuditProof, T::Entry(entry)) => about_entry(account, action, entry),
 
+        // Sources and destinations.
+        (_, T::Account(_) | T::Connection(_) | T::Attachment(..))
+            if action.group() == Group::Sync =>
+        {
+            connections::decide(account, action, target, now)
+        }
+        (
+            A::ListPatientConnections | A::StartSync | A::FindSync | A::ListLogs,
+            T::Patient(patient),
+        ) => list(account, action, patient, now),
+        (A::ListOwed | A::SealOwed, T::Patient(patient)) => {
+            take_along(account, action, patient, now)
+        }
+
         // Administration.
         (
             A::ListAdminProviders
@@ -214,7 +228,7 @@ fn signed_in(
 }
 
 /// A permit of this account, reaching no record.
-fn by(account: &AccountFacts, action: Action) -> Permit {
+pub(super) fn by(account: &AccountFacts, action: Action) -> Permit {
     Permit::new(action, Actor::Account(account.id))
 }
 
@@ -265,6 +279,33 @@ fn list(
         .within(Scope::Within(within)))
 }
 
+/// What leads out of here: managers everything, others what they may download.
+pub(super) fn take_along(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    let holdings = match standing(account, patient, now)? {
+        Standing::Manager => return managing(account, action, patient, now),
+        Standing::Stranger => return Err(Refusal::Unknown(Noun::Patient)),
+        Standing::Holder(holdings) => holdings,
+    };
+    if holdings.active.is_empty() {
+        return Err(holdings.why_idle(|_| true, Noun::Patient));
+    }
+    may_use_grants(account)?;
+    let mut within = to_take_along(&holdings, holdings.within(account));
+    within.writes.clear();
+    if within.reads.is_empty() {
+        return Err(Refusal::NoDownload);
+    }
+    opening(account, action, patient)?;
+    Ok(by(account, action)
+        .on(patient.id)
+        .within(Scope::Within(within)))
+}
+
 /// Only what may be downloaded.
 fn to_take_along(holdings: &Holdings<'_>, mut within: Within) -> Within {
     within.reads.retain(|coverage| {
@@ -278,7 +319,7 @@ fn to_take_along(holdings: &Holdings<'_>, mut within: Within) -> Within {
 }
 
 /// Adding to a patient's records.
-fn write(
+pub(super) fn write(
     account: &AccountFacts,
     action: Action,
     patient: &PatientFacts,

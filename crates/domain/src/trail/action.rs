@@ -126,6 +126,20 @@ trail_actions! {
     /// A patient's seed has a new generation.
     GenerationBegin = "generation.begin",
 
+    /// A source or destination was set up.
+    ConnectionCreate = "connection.create",
+    /// It leads elsewhere, or proves itself otherwise.
+    ConnectionUpdate = "connection.update",
+    /// It is gone.
+    ConnectionDelete = "connection.delete",
+    /// A patient was put on a connection.
+    ConnectionAttach = "connection.attach",
+    /// A patient was taken off a connection.
+    ConnectionDetach = "connection.detach",
+    /// A version left for a destination.
+    RecordPush = "record.push",
+    /// Somebody filed a version in a platform by hand.
+    RecordFile = "record.file",
     /// A practitioner opened a chart.
     ChartCreate = "chart.create",
     /// What a practice keeps of a chart changed.

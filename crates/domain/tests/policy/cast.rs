@@ -2,10 +2,12 @@
 
 use chartkey_domain::accounts::{AccountKind, Verification};
 use chartkey_domain::grants::{EndReason, GrantFacts, Holder};
-use chartkey_domain::ids::{AccountId, GrantId, Id, PatientId, RecordId, RequestId, SessionId};
+use chartkey_domain::ids::{
+    AccountId, ConnectionId, GrantId, Id, PatientId, RecordId, RequestId, SessionId,
+};
 use chartkey_domain::policy::{
-    AccountFacts, Caller, ChartFacts, ClaimFacts, EntryFacts, LinkFacts, LinkProof, PatientFacts,
-    RecordFacts, RequestFacts, SessionFacts, Target,
+    AccountFacts, Caller, ChartFacts, ClaimFacts, ConnectionFacts, EntryFacts, LinkFacts,
+    LinkProof, PatientFacts, RecordFacts, RequestFacts, SessionFacts, Target,
 };
 use chartkey_domain::records::{Compartment, Kind, Kinds, RecordType, RecordTypes};
 use jiff::{SignedDuration, Timestamp};
@@ -350,6 +352,8 @@ pub enum Thing {
     Grant(GrantFacts),
     Request(RequestFacts),
     Entry(EntryFacts),
+    Connection(ConnectionFacts),
+    Attachment(ConnectionFacts),
     Caseload(bool),
     Chart(ChartFacts),
     Claim(ClaimFacts),
@@ -368,6 +372,8 @@ impl Thing {
             Self::Grant(grant) => Target::Grant(&cast.patient, grant),
             Self::Request(request) => Target::Request(&cast.patient, request),
             Self::Entry(entry) => Target::Entry(entry),
+            Self::Connection(connection) => Target::Connection(connection),
+            Self::Attachment(connection) => Target::Attachment(&cast.patient, connection),
             Self::Caseload(may) => Target::Caseload(*may),
             Self::Chart(chart) => Target::Chart(&cast.patient, chart),
             Self::Claim(claim) => Target::Claim(&cast.patient, claim),
@@ -402,6 +408,10 @@ pub fn things(granted: RecordType, other: RecordType) -> Vec<(&'static str, Thin
             managers: managers.to_vec(),
             actor,
         })
+    };
+    let connection = |owner| ConnectionFacts {
+        id: ConnectionId(id(70)),
+        owner,
     };
     let theirs = GrantFacts {
         id: GrantId(id(33)),
@@ -488,6 +498,19 @@ pub fn things(granted: RecordType, other: RecordType) -> Vec<(&'static str, Thin
         (
             "an entry about another, by another",
             entry(&[SOMEONE], Some(SOMEONE)),
+        ),
+        ("one's own connection", Thing::Connection(connection(ME))),
+        (
+            "another's connection",
+            Thing::Connection(connection(SOMEONE)),
+        ),
+        (
+            "the patient, on one's own connection",
+            Thing::Attachment(connection(ME)),
+        ),
+        (
+            "the patient, on another's connection",
+            Thing::Attachment(connection(SOMEONE)),
         ),
     ]
 }

@@ -255,6 +255,7 @@ impl Assisted {
                 .add(patient.0, vec![new], UPLOAD, None, &mut act)
                 .await
                 .map_err(|e| self.failed(e))?;
+            self.settle_owed(patient).await;
             let id = imported.written.first().or(imported.known.first()).copied();
             return self
                 .find(

@@ -224,6 +224,9 @@ impl Assisted {
         patient: PatientId,
         query: &RecordQuery,
     ) -> Result<Page, AssistedFailure> {
+        if query.cursor.is_none() {
+            self.settle_owed(patient).await;
+        }
         let wanted =
             usize::try_from(query.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE)).unwrap_or(50);
         if query.text.is_some() || query.from.is_some() || query.to.is_some() {

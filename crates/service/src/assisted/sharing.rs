@@ -727,6 +727,7 @@ impl Assisted {
     /// Makes the files of links anew that are out of date, where the caller
     /// manages the patient. What fails now is made at the next request.
     pub async fn refresh_links(&mut self, patient: PatientId) {
+        self.settle_owed(patient).await;
         if let Err(failure) = self.try_refresh(patient).await {
             tracing::warn!(?failure, "files of links were not made anew");
         }

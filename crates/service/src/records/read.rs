@@ -76,6 +76,23 @@ pub(crate) async fn list_named(
     .await
 }
 
+/// Current versions of these records without bodies, inside a read: for who seals
+/// their keys to others.
+pub(crate) fn current_page(
+    db: &mut Reader,
+    permit: &Permit,
+    named: Vec<RecordId>,
+) -> Result<SealedPage, StoreError> {
+    let filter = Filter {
+        supporting: true,
+        limit: u32::try_from(named.len()).unwrap_or(MAX_PAGE),
+        records: Some(named),
+        ..Filter::default()
+    };
+    let rows = records::list(db, permit, &filter)?;
+    render_page(db, permit, rows, None)
+}
+
 async fn list_page(
     service: &Service,
     caller: &Caller,

@@ -22,6 +22,7 @@ use chartkey_vault::protocol::{
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use crate::delivery::{self, Written};
 use crate::patients::{MAX_WRAP_BYTES, check_size, covers, current_epoch, moved, permit};
 use crate::{Caller, Failure, Service, events, trail};
 
@@ -43,6 +44,7 @@ pub async fn create_records(
     let now = service.now();
     let mut rng = service.rng();
     let asking = caller.clone();
+    let inner = service.clone();
     check_numbers(&write)?;
     // Not on the thread that everybody's writes wait for.
     let hashes: Vec<[u8; 32]> = write.records.iter().map(sealed_hash).collect();
@@ -58,6 +60,7 @@ pub async fn create_records(
                 now,
             };
             let taken = take_write(tx, &by, &write, &hashes)?;
+            delivery::note_written(tx, &inner, patient, &taken.written, now, &mut rng)?;
             for record_type in taken.types.iter() {
                 shares::mark_files_stale(tx, patient, record_type)?;
             }
@@ -125,6 +128,7 @@ struct Taken {
     types: RecordTypes,
     compartments: BTreeSet<Compartment>,
     single: Option<(RecordId, u32, [u8; 32])>,
+    written: Vec<Written>,
 }
 
 /// What can be refused before anything is looked at.
@@ -164,6 +168,7 @@ fn take_write(
         types: RecordTypes::EMPTY,
         compartments: BTreeSet::new(),
         single: None,
+        written: Vec::with_capacity(write.records.len()),
     };
     let mut used = BTreeSet::new();
     for (record, hash) in write.records.iter().zip(hashes) {
@@ -182,6 +187,12 @@ fn take_write(
         taken.compartments.insert(compartment);
         taken.types = taken.types.union(RecordTypes::of(compartment.record_type));
         taken.single = Some((RecordId(record.id), record.version, *hash));
+        taken.written.push(Written {
+            record: RecordId(record.id),
+            version: record.version,
+            compartment,
+            supporting: record.supporting,
+        });
     }
     if used.len() != compartments.len() {
         return Err(Failure::field("batches", "a batch without records"));
@@ -464,7 +475,7 @@ fn blob_size(tx: &mut Tx, permit: &Permit, blob: BlobId) -> Result<u64, RecordFa
 }
 
 /// SHA-256 over what is stored of a version: what the trail names.
-fn sealed_hash(record: &NewSealedRecord) -> [u8; 32] {
+pub(crate) fn sealed_hash(record: &NewSealedRecord) -> [u8; 32] {
     let body: &[u8] = record.body.as_ref().map_or(&[], |b| &b.0);
     let blob: &[u8] = record.blob.as_ref().map_or(&[], |b| b.as_bytes());
     let bytes = encode::lp(&[&record.header.0, body, blob, &record.commitment.0]);
@@ -492,6 +503,7 @@ pub async fn delete_record(
                 return Err(RecordError::VersionMismatch.into());
             }
             let blobs = records::delete(tx, row.patient, record, now)?;
+            delivery::note_deleted(tx, row.patient, record, now, &mut rng)?;
             shares::withdraw_files(tx, row.patient, row.compartment.record_type)?;
             let entry = NewEntry::under(TrailAction::RecordDelete, now, &permit)
                 .version(version.version, version.sealed_hash)

@@ -42,6 +42,11 @@ export function dayName(seconds: number): string {
   return formatter({ year: 'numeric', month: 'short', day: 'numeric' }).format(new Date(seconds * 1000));
 }
 
+/** The same on an axis: by month where a year or more is shown. */
+export function tickName(seconds: number, long: boolean): string {
+  return formatter(long ? { year: '2-digit', month: 'short' } : { month: 'short', day: 'numeric' }).format(new Date(seconds * 1000));
+}
+
 /** How far away a moment is: "in 3 days", "2 hours ago". */
 export function away(text: string, now = Date.now()): string {
   const seconds = (new Date(text).getTime() - now) / 1000;

@@ -33,3 +33,15 @@ export function usePoll(ms: number): number | false {
   const live = useVault()?.live ?? false;
   return live ? false : ms;
 }
+
+/** Longest wait a timer takes as it is meant, in milliseconds. */
+const LONGEST = 2 ** 31 - 1;
+
+/**
+ * When to look again because of the clock alone: a second after the next of
+ * these moments, for what begins or ends then. `false` where none lies ahead.
+ */
+export function nextChange(moments: (string | null | undefined)[], now: number): number | false {
+  const ahead = moments.map((one) => (one ? new Date(one).getTime() - now : Number.NaN)).filter((one) => one > 0);
+  return ahead.length ? Math.min(LONGEST, Math.min(...ahead) + 1000) : false;
+}

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { count } from '../lib/format.ts';
+import { count, tickName } from '../lib/format.ts';
 
 /** Colours that are told apart by lightness as well, and pass against both papers. */
 const COLOURS = {
@@ -47,6 +47,7 @@ export function BarChart({ at, names, bars, label, onSelect }: {
     const grid = dark ? '#2a3733' : '#e9e4d9';
     const sums = stack(bars, at.length);
     const top = Math.max(1, ...(sums.at(-1) ?? [0]));
+    const long = (at.at(-1) ?? 0) - (at[0] ?? 0) > 300 * 86_400;
     const step = at.length > 1 ? (at[1] ?? 0) - (at[0] ?? 0) : 86_400;
     const axis = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: '12px "Inter Variable", sans-serif' };
     const plot = new uPlot(
@@ -59,7 +60,7 @@ export function BarChart({ at, names, bars, label, onSelect }: {
           x: { time: true, range: () => [(at[0] ?? 0) - step * 0.6, (at.at(-1) ?? 0) + step * 0.6] },
           y: { range: () => [0, Math.max(4, top * 1.1)] },
         },
-        axes: [{ ...axis, space: 64 }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000] }],
+        axes: [{ ...axis, space: 64, values: (_, ticks) => ticks.map((tick) => tickName(tick, long)) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000] }],
         // The highest sum is drawn first, so that those below cover its foot.
         series: [{}, ...[...bars].reverse().map((one) => ({
           label: one.name, fill: COLOURS[dark ? 'dark' : 'light'][one.colour % 6], width: 0, points: { show: false },

@@ -5,12 +5,17 @@ const pine: MantineColorsTuple = [
   '#ecf7f2', '#d6eee4', '#aedccb', '#83c9b0', '#5fb799', '#3fa184', '#1f8a6f', '#12745f', '#0d5c4c', '#08433a',
 ];
 
+/** Greys of the dark paper: inputs and menus are of the same family as the cards they lie on. */
+const dark: MantineColorsTuple = [
+  '#e6ece9', '#c3cdc9', '#a2b0aa', '#8b9993', '#2f3d39', '#263330', '#1a2522', '#182220', '#131b19', '#101715',
+];
+
 export const theme = createTheme({
   primaryColor: 'pine',
   primaryShade: { light: 7, dark: 4 },
   autoContrast: true,
   luminanceThreshold: 0.35,
-  colors: { pine },
+  colors: { pine, dark },
   fontFamily: "'Inter Variable', system-ui, sans-serif",
   headings: { fontFamily: "'Newsreader Variable', Georgia, serif", fontWeight: '500' },
   defaultRadius: 'md',
@@ -21,6 +26,7 @@ export const theme = createTheme({
     PasswordInput: { defaultProps: { size: 'md' } },
     Textarea: { defaultProps: { size: 'md' } },
     Select: { defaultProps: { size: 'md' } },
+    NativeSelect: { defaultProps: { size: 'md' } },
     NumberInput: { defaultProps: { size: 'md' } },
     Modal: { defaultProps: { centered: true, radius: 'lg', overlayProps: { backgroundOpacity: 0.45, blur: 2 } } },
   },

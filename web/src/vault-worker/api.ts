@@ -244,7 +244,7 @@ export type Events =
   | { event: 'state'; state: VaultState }
   | { event: 'progress'; job: string; stage: 'reading' | 'sealing' | 'sending' | 'done'; done: number; total: number }
   | { event: 'changed'; patient: string }
-  | { event: 'heard'; topic: Topic; subject: string | null };
+  | { event: 'heard'; topic: Topic };
 
 export interface VaultApi {
   state(): Promise<VaultState>;

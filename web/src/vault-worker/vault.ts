@@ -13,6 +13,8 @@ import { checkEntry, checkTrail, trailWorld } from './trail.ts';
 
 /** Minutes without anybody there after which keys are put away. */
 const IDLE_MINUTES = 10;
+/** How long records that arrive one after the other are gathered, in milliseconds. */
+const GATHER_MS = 300;
 /** The largest file that is read into memory here, in bytes. */
 const MAX_FILE = 256 << 20;
 
@@ -46,6 +48,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
   let live = false;
   let ended: VaultState['ended'] = null;
   let listening: AbortController | null = null;
+  let refreshing: ReturnType<typeof setTimeout> | undefined;
   /** Ways in and out that are under way here: they end sessions themselves. */
   let moving = 0;
 
@@ -99,10 +102,19 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
   async function heard(line: Line) {
     const topic: Topic = TOPICS.find((one) => one === line.event) ?? 'reset';
     if (topic === 'session') await stillSignedIn();
-    if (topic === 'records' || topic === 'reset') await refreshAll();
-    if (!account) return;
-    const { subject } = JSON.parse(line.data) as { subject?: unknown };
-    tell({ event: 'heard', topic, subject: typeof subject === 'string' ? subject : null });
+    // Unlocking looks at everything again; before, nothing could be opened.
+    if (!core) return;
+    if (topic === 'records') {
+      // A sync writes many at a time: they are taken over together.
+      refreshing ??= setTimeout(() => {
+        refreshing = undefined;
+        void refreshAll('records');
+      }, GATHER_MS);
+    } else if (topic === 'reset') {
+      await refreshAll('reset');
+    } else {
+      tell({ event: 'heard', topic });
+    }
   }
 
   /** A session was ended: perhaps this one, by its owner on another device. */
@@ -129,11 +141,14 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     }
   }
 
-  /** Takes over what others sealed, so that what is asked for next opens. */
-  async function refreshAll() {
+  /** Takes over what others sealed, so that what is asked for next opens; then tells of it. */
+  async function refreshAll(topic: Topic) {
     const known = [...headers.keys()];
     headers.clear();
-    if (core) await Promise.all(known.map((of) => core?.settle(of).catch(() => undefined)));
+    const now = core;
+    if (!now) return;
+    await Promise.all(known.map((of) => now.settle(of).catch(() => undefined)));
+    tell({ event: 'heard', topic });
   }
 
   function forget() {
@@ -171,7 +186,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     startListening();
     tellState();
     // What happened while it was locked was not heard by anybody.
-    if (again) tell({ event: 'heard', topic: 'reset', subject: null });
+    if (again) tell({ event: 'heard', topic: 'reset' });
   }
 
   async function signIn(email: string, password: string): Promise<VaultState> {
@@ -241,6 +256,11 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
         const profile = (await http.json('GET', '/api/patients/profile', undefined)) as { name: string; email_verified: boolean; patient_id: string | null };
         account = { ...account, name: profile.name, email_verified: profile.email_verified };
         patient = profile.patient_id;
+      }
+      if (account?.kind === 'provider' && account.verification !== 'verified') {
+        // The directory lists whoever is confirmed: that is where it shows first.
+        const found = (await http.json('GET', `/api/providers?q=${encodeURIComponent(account.name)}`, undefined)) as { items: { id: string }[] };
+        if (account && found.items.some((one) => one.id === account?.id)) account = { ...account, verification: 'verified' };
       }
       tellState();
       return state();

@@ -136,7 +136,10 @@ test('what went over the wire holds no password, no key, no clinical word', () =
   const key = url.split('#')[1] ?? '?';
   for (const secret of [PASSWORD, code, code.replaceAll('-', ''), key, 'Ischemic', 'Cummerata161', 'Hyperlipidemia', 'Hydrochlorothiazide', 'resourceType']) {
     expect(wire.text.includes(secret), `${secret} crossed in the clear`).toBe(false);
+    expect(world.between.text.includes(secret), `${secret} crossed in the clear`).toBe(false);
   }
+  // The worker's own calls are among them.
+  expect(world.between.text.includes('POST /api/auth/login')).toBe(true);
   expect([...wire.hosts]).toEqual([new URL(world.url).host]);
   expect(wire.complaints).toEqual([]);
 });

@@ -65,13 +65,27 @@ test('the words of another language are complete on the screen', async () => {
   await page.getByRole('heading', { level: 1, name: 'Iniciar sesión' }).waitFor();
   expect(await page.evaluate(() => document.documentElement.lang)).toBe('es');
   await accessible(page);
+  await page.getByLabel('Correo electrónico').fill(ME);
+  await page.getByLabel('Contraseña', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Iniciar sesión' }).click();
+  await page.getByRole('heading', { level: 1, name: /Hola/ }).waitFor();
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const path of INSIDE) {
+    await walk(page, path);
+    await fits(page);
+    // Headings and buttons of ours, not what people wrote.
+    const said = await page.locator('h1, h2, nav a, button, label, legend').allInnerTexts();
+    for (const word of ['Settings', 'Sharing', 'Share', 'Download', 'Activity', 'Password', 'Save', 'Cancel', 'Until', 'Requests']) expect(said, path).not.toContain(word);
+  }
   await context.close();
 });
 
 test('a locked vault keeps the screen and what was typed on it', async () => {
   const context = await world.fresh();
   const page = await context.newPage();
-  await go(page, '/record/add', ME);
+  // Of their own: an account may sign in ten times in a quarter of an hour.
+  await signUp(world, page, { name: 'Lena Lock', email: 'lena@example.org' });
+  await walk(page, '/record/add');
   await page.getByLabel('Title').fill('Something half written');
   await page.getByRole('button', { name: 'Lock' }).click();
   await page.getByRole('heading', { name: 'Locked' }).waitFor();

@@ -8,6 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import AxeBuilder from '@axe-core/playwright';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
+import { Between } from './between.ts';
 
 const BINARY = process.env.CHARTKEY_BINARY ?? resolve('../target/release/chartkey');
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
@@ -25,12 +26,13 @@ export interface Mail { to: string; subject: string; text: string }
 export const PASSWORD = 'a quiet garden in november';
 
 export class World {
-  private constructor(readonly url: string, private readonly server: ChildProcess, private readonly folder: string, private readonly browser: Browser) {}
+  private constructor(readonly url: string, readonly between: Between, private readonly server: ChildProcess, private readonly folder: string, private readonly browser: Browser) {}
 
   static async start(): Promise<World> {
     const folder = mkdtempSync(join(tmpdir(), 'chartkey-browser-'));
     const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
+    const between = await Between.before(`http://127.0.0.1:${port}`);
+    const { url } = between;
     const server = spawn(BINARY, ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(folder, 'data')], {
       cwd: folder, env: { PATH: process.env.PATH, APP_URL: url, CHARTKEY_ENV: 'development' }, stdio: 'ignore',
     });
@@ -40,7 +42,7 @@ export class World {
     });
     for (let tries = 0; tries < 200; tries += 1) {
       const ready = await fetch(`${url}/readyz`).then((answer) => answer.ok, () => false);
-      if (ready) return new World(url, server, folder, browser);
+      if (ready) return new World(url, between, server, folder, browser);
       await new Promise((done) => setTimeout(done, 100));
     }
     throw new Error('the server did not come up');
@@ -51,6 +53,7 @@ export class World {
     const gone = new Promise((done) => this.server.once('exit', done));
     this.server.kill('SIGTERM');
     await gone;
+    this.between.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -198,6 +198,14 @@ pub(crate) struct Opened {
     /// For the doors.
     pub endpoint: Endpoint,
     secret: Secret,
+    clients: ClientPolicy,
+    removals: RemovalPolicy,
+}
+
+/// Takes a word of ours out of settings that are otherwise an adapter's.
+fn take_word<T>(settings: &mut Value, name: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
+    let word = settings.as_object_mut()?.remove(name)?;
+    parse(word.as_str()?)
 }
 
 impl Opened {
@@ -214,8 +222,10 @@ impl Opened {
             .open(columns::SECRET, row.id.0, &row.secret_p)?
             .to_secret()
             .ok_or(Failure::Internal("a connection's secret"))?;
-        let settings = serde_json::from_str(&row.settings)
+        let mut settings = serde_json::from_str(&row.settings)
             .map_err(|_| Failure::Internal("a connection's settings"))?;
+        let clients = take_word(&mut settings, "client_policy", ClientPolicy::parse);
+        let removals = take_word(&mut settings, "removal_policy", RemovalPolicy::parse);
         let endpoint = Endpoint {
             connection: row.id,
             kind: row.kind,
@@ -228,6 +238,8 @@ impl Opened {
             name,
             endpoint,
             secret,
+            clients: clients.unwrap_or(ClientPolicy::Ask),
+            removals: removals.unwrap_or(RemovalPolicy::Keep),
         })
     }
 
@@ -272,16 +284,12 @@ impl Opened {
     }
 
     /// What to do where the platform has no client for a patient.
-    pub fn client_policy(&self) -> ClientPolicy {
-        let word = self.endpoint.settings.get("create_client");
-        word.and_then(|w| ClientPolicy::parse(w.as_str()?))
-            .unwrap_or(ClientPolicy::Ask)
+    pub const fn client_policy(&self) -> ClientPolicy {
+        self.clients
     }
 
     /// What to do there when a document is gone here.
-    pub fn removal_policy(&self) -> RemovalPolicy {
-        let word = self.endpoint.settings.get("removal");
-        word.and_then(|w| RemovalPolicy::parse(w.as_str()?))
-            .unwrap_or(RemovalPolicy::Keep)
+    pub const fn removal_policy(&self) -> RemovalPolicy {
+        self.removals
     }
 }

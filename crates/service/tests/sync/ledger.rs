@@ -163,7 +163,7 @@ async fn a_client_is_created_where_the_owner_said_so_and_once() {
     fill(&practice.fakes);
     practice.fakes.caps.lock().unwrap().find_client = false;
     let change = ConnectionChange {
-        settings: Some(json!({"create_client": "auto"})),
+        settings: Some(json!({"client_policy": "auto"})),
         ..ConnectionChange::default()
     };
     let (service, caller) = (service_of(&practice), caller_of(&practice));

@@ -69,7 +69,7 @@ function Part({ section }: { section: Section }) {
       {section.series.map((group, at) => (
         <div key={`g${at}`}>
           {group.title ? <h3>{group.title}</h3> : null}
-          <table className="plain">
+          <table className="plain fold">
             <thead><tr><th scope="col">{t('clinical.test')}</th><th scope="col">{t('clinical.value')}</th></tr></thead>
             <tbody>{group.series.map((one, n) => <Results key={n} series={one} />)}</tbody>
           </table>
@@ -78,13 +78,13 @@ function Part({ section }: { section: Section }) {
       {section.tables.map((table, at) => (
         <div key={`t${at}`}>
           {table.title ? <h3>{table.title}</h3> : null}
-          <table className="plain">
+          <table className="plain fold">
             <thead><tr>{table.columns.map((column, n) => <th key={n} scope="col">{column.title}</th>)}</tr></thead>
             <tbody>
               {table.rows.map((row, n) => (
                 <tr key={n}>
                   <td><b className={row.urgent ? 'urgent' : undefined}>{row.title}</b>{row.sub.map((line, at) => <div key={at} className="small muted">{line}</div>)}</td>
-                  {row.cells.map((cell, c) => <td key={c} className="num">{/^\d{4}-\d{2}(-\d{2})?$/.test(cell) ? clinicalDate(cell) : cell}</td>)}
+                  {row.cells.map((cell, c) => <td key={c} data-label={table.columns[c + 1]?.title} className="num">{/^\d{4}-\d{2}(-\d{2})?$/.test(cell) ? clinicalDate(cell) : cell}</td>)}
                 </tr>
               ))}
             </tbody>
@@ -102,7 +102,7 @@ function Results({ series }: { series: Series }) {
   const rest = newest.length - NEWEST;
   return (
     <tr>
-      <th scope="row" style={{ whiteSpace: 'normal' }}>{series.title}<div className="small muted">{series.range ? t('clinical.range', { range: `${series.range} ${series.unit}` }) : series.unit}</div></th>
+      <td><b>{series.title}</b><div className="small muted">{series.range ? t('clinical.range', { range: `${series.range} ${series.unit}` }) : series.unit}</div></td>
       <td className="num">
         {newest.slice(0, NEWEST).map((point, at) => <span key={at}>{at ? ', ' : ''}<b>{point.value}</b>{point.flag ? ` (${t(`clinical.${point.flag}`)})` : ''} <span className="muted">{clinicalDate(point.date)}</span></span>)}
         {rest > 0 ? <span className="muted"> · {t('safety.print_earlier', { count: rest })}</span> : null}

@@ -8,7 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { countTypes } from '../../lib/find.ts';
 import { away, clinicalDate, count } from '../../lib/format.ts';
 import { useHeaders, useMe, useWhy } from '../../lib/hooks.ts';
-import { usePoll } from '../../lib/live.ts';
+import { nextChange, usePoll } from '../../lib/live.ts';
 import { listRequests, livingShares } from '../../lib/sharing.ts';
 import { Empty, Head, Note, Tag, Waiting } from '../../ui/pieces.tsx';
 import { Unverified } from '../../ui/unverified.tsx';
@@ -86,7 +86,11 @@ function Asking({ patient }: { patient: string }) {
 
 function Access({ patient }: { patient: string }) {
   const { t } = useTranslation();
-  const shares = useQuery({ queryKey: ['shares', patient], queryFn: () => livingShares(patient), refetchInterval: usePoll(20_000) });
+  const poll = usePoll(20_000);
+  const shares = useQuery({
+    queryKey: ['shares', patient], queryFn: () => livingShares(patient),
+    refetchInterval: (query) => poll || nextChange((query.state.data ?? []).flatMap((one) => [one.expires_at, one.valid_from]), Date.now()),
+  });
   const active = (shares.data ?? []).filter((one) => one.status === 'ACTIVE' || one.status === 'PENDING');
   return (
     <section className="card flush">

@@ -6,7 +6,7 @@ import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { moment } from '../../lib/format.ts';
 import { useMe, useWhy } from '../../lib/hooks.ts';
-import { usePoll } from '../../lib/live.ts';
+import { nextChange, usePoll } from '../../lib/live.ts';
 import { sharedWithMe, statusAt } from '../../lib/sharing.ts';
 import { vault } from '../../lib/vault.ts';
 import { CaseloadFrame } from '../../ui/caseload-frame.tsx';
@@ -17,7 +17,11 @@ export function Patients() {
   const { t } = useTranslation();
   const why = useWhy();
   const { account } = useMe();
-  const grants = useQuery({ queryKey: ['shared-with-me'], queryFn: sharedWithMe, refetchInterval: usePoll(20_000) });
+  const poll = usePoll(20_000);
+  const grants = useQuery({
+    queryKey: ['shared-with-me'], queryFn: sharedWithMe,
+    refetchInterval: (query) => poll || nextChange((query.state.data ?? []).flatMap((one) => [one.expiry_date, one.valid_from]), Date.now()),
+  });
   const verified = account.verification === 'verified';
   const key = useQuery({ queryKey: ['fingerprint', account.id], queryFn: () => vault.fingerprint(account.id) });
   const items = (grants.data ?? []).map((one) => ({ ...one, now: statusAt(one.status, one.valid_from ?? null, one.expiry_date, Date.now()) }));

@@ -27,7 +27,7 @@ export function Asked() {
   const list = useQuery({ queryKey: ['requests', account.id], queryFn: listRequests, refetchInterval: poll });
   const grants = useQuery({ queryKey: ['shared-with-me'], queryFn: sharedWithMe, refetchInterval: poll });
   const names = new Map((grants.data ?? []).flatMap((one): [string, string][] => (one.patient_name ? [[one.patient_id, one.patient_name]] : [])));
-  const verified = account.verification === 'verified' && account.email_verified;
+  const verified = account.verification === 'verified';
   const ask = (from: Draft) => {
     setDraft(from);
     setSent(false);

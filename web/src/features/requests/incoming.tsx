@@ -14,7 +14,7 @@ import { type AccessRequest, listRequests } from '../../lib/sharing.ts';
 import { vault } from '../../lib/vault.ts';
 import { ChooseKinds, ChooseTypes } from '../../ui/choose-types.tsx';
 import { Confirm } from '../../ui/confirm.tsx';
-import { Empty, Head, Note, Tag, Waiting } from '../../ui/pieces.tsx';
+import { Empty, Head, Note, Waiting } from '../../ui/pieces.tsx';
 import { VaultFailure } from '../../vault-worker/api.ts';
 import { type Answer, endOf, firstAnswer, firstDay, lastDay, problems, stateOf } from './terms.ts';
 import { About, StateTag } from './told.tsx';
@@ -122,7 +122,7 @@ function Decide({ request, answer, onChange, onClose, onAllowed }: { request: Ac
         />
         <Switch label={t('requests.download')} description={t('requests.download_more')} checked={answer.may_download} onChange={(event) => set({ may_download: event.currentTarget.checked })} />
         {key.data ? (
-          <div className="note"><IconFingerprint size={22} stroke={1.6} aria-hidden /><div className="grow"><b>{t('requests.key')}</b> {key.data.is_new ? <Tag tone="warn">{t('requests.key_new')}</Tag> : <Tag tone="good">{t('requests.key_known')}</Tag>}<br /><span className="key small">{key.data.fingerprint}</span></div></div>
+          <div className={key.data.is_new ? 'note warn' : 'note'}><IconFingerprint size={22} stroke={1.6} aria-hidden /><div className="grow"><b>{t('requests.key')}</b><p className={key.data.is_new ? 'small' : 'small muted'}>{t(key.data.is_new ? 'requests.key_new' : 'requests.key_known')}</p><span className="key small">{key.data.fingerprint}</span></div></div>
         ) : key.error ? <Note tone="bad"><p>{why(key.error)}</p></Note> : null}
         {allow.error ? <Note tone="bad"><p>{closed ? t('requests.gone') : why(allow.error)}</p></Note> : null}
         <div className="row" style={{ justifyContent: 'flex-end' }}><Button variant="default" onClick={onClose}>{t('common.cancel')}</Button><Button type="submit" loading={allow.isPending} disabled={!key.data}>{t('requests.allow')}</Button></div>

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { call } from '../../lib/api.ts';
 import { clinicalDate, day } from '../../lib/format.ts';
 import { useWhy } from '../../lib/hooks.ts';
+import { usePoll } from '../../lib/live.ts';
 import { type AccessRequest, listRequests } from '../../lib/sharing.ts';
 import { vault } from '../../lib/vault.ts';
 
@@ -12,7 +13,7 @@ interface Props { patient: string; onAnswered: () => Promise<void>; onNarrow: (r
 
 export function Requests({ patient, onAnswered, onNarrow }: Props) {
   const { t } = useTranslation();
-  const requests = useQuery({ queryKey: ['requests', patient], queryFn: listRequests, refetchInterval: 20_000, retry: false });
+  const requests = useQuery({ queryKey: ['requests', patient], queryFn: listRequests, refetchInterval: usePoll(20_000), retry: false });
   const waiting = (requests.data ?? []).filter((one) => one.status.toLowerCase() === 'pending' && one.patient_id === patient);
   if (waiting.length === 0) return null;
   return (

@@ -7,6 +7,7 @@ import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { countTypes } from '../../lib/find.ts';
 import { useHeaders, useMe, useWhy } from '../../lib/hooks.ts';
+import { nextChange, usePoll } from '../../lib/live.ts';
 import { type Access, type AccessRequest, allShares } from '../../lib/sharing.ts';
 import { vault } from '../../lib/vault.ts';
 import { Empty, Head, Note, Waiting } from '../../ui/pieces.tsx';
@@ -28,7 +29,11 @@ export function Shares() {
   const { account, patient } = useMe();
   const search = useSearch({ strict: false }) as { new?: boolean };
   const [sharing, setSharing] = useState<Sharing | null>(search.new === true ? {} : null);
-  const shares = useQuery({ queryKey: ['shares', patient, 'all'], queryFn: () => allShares(patient), refetchInterval: 10_000 });
+  const poll = usePoll(10_000);
+  const shares = useQuery({
+    queryKey: ['shares', patient, 'all'], queryFn: () => allShares(patient),
+    refetchInterval: (query) => poll || nextChange((query.state.data ?? []).flatMap((one) => [one.expires_at, one.valid_from]), Date.now()),
+  });
   const headers = useHeaders(patient);
   const own = useMemo(() => (headers.data ?? []).filter((one) => !one.supporting), [headers.data]);
   const types = useMemo(() => {

@@ -123,7 +123,7 @@ export const accounts = {
   verified: 'Thank you. Your address is confirmed.',
   go_on: 'Go on',
   closed: 'Your account is deleted, and everything in it is gone.',
-  ended_elsewhere: 'You were signed out from another device.',
+  ended_elsewhere: 'You were signed out here, from another device or by an administrator.',
 };
 export const settings = {
   title: 'Settings',

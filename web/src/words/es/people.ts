@@ -112,7 +112,7 @@ export const accounts = {
   verified: 'Gracias. Su dirección está confirmada.',
   go_on: 'Continuar',
   closed: 'Su cuenta está eliminada, y con ella todo lo que contenía.',
-  ended_elsewhere: 'Se cerró su sesión desde otro dispositivo.',
+  ended_elsewhere: 'Se cerró su sesión aquí, desde otro dispositivo o por un administrador.',
 };
 export const settings = {
   title: 'Ajustes', more: 'Su cuenta, sus llaves y el aspecto de Chartkey.', profile: 'Perfil', phone: 'Teléfono', birth: 'Fecha de nacimiento',

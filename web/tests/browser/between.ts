@@ -1,4 +1,8 @@
-/** A server in front of the server that forges the log: what a browser is shown is not what was logged. */
+/**
+ * Stands between browsers and the server. It keeps what they sent, whoever in
+ * the browser sent it (Playwright does not see a shared worker's requests), and
+ * forges the log where a test wants to see it noticed.
+ */
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -7,8 +11,10 @@ export type Forgery = 'none' | 'flip' | 'truncate' | 'fork';
 /** Bytes that a checkpoint is told in: its second and third line. */
 const NOTE = /^([^\n]+)\n(\d+)\n([A-Za-z0-9+/]{43}=)\n/;
 
-export class Forger {
+export class Between {
   forgery: Forgery = 'none';
+  /** Method, address, headers and body of every request, as it left the browser. */
+  readonly sent: string[] = [];
   /** The statement that truncation goes back to, and what was proved under it. */
   private early: string | null = null;
   private readonly proofs = new Map<string, string>();
@@ -16,13 +22,21 @@ export class Forger {
 
   private constructor(private readonly server: Server, readonly url: string) {}
 
-  static async before(behind: string): Promise<Forger> {
+  get text(): string {
+    return this.sent.join('\n');
+  }
+
+  static async before(behind: string): Promise<Between> {
     const { hostname, port } = new URL(behind);
-    let forger: Forger | null = null;
+    let between: Between | null = null;
     const server = createServer((asked, answer) => {
       const path = asked.url ?? '/';
-      const through = request({ hostname, port, method: asked.method, path, headers: { ...asked.headers, 'accept-encoding': 'identity' } }, (told) => {
-        if (!/^\/api\/audit/.test(path)) {
+      const log = /^\/api\/audit/.test(path);
+      const body: Buffer[] = [];
+      asked.on('data', (part: Buffer) => body.push(part));
+      asked.on('end', () => between?.sent.push(`${asked.method} ${path} ${JSON.stringify(asked.headers)} ${Buffer.concat(body).toString('latin1')}`));
+      const through = request({ hostname, port, method: asked.method, path, headers: log ? { ...asked.headers, 'accept-encoding': 'identity' } : asked.headers }, (told) => {
+        if (!log) {
           answer.writeHead(told.statusCode ?? 502, told.headers);
           told.pipe(answer);
           return;
@@ -30,8 +44,9 @@ export class Forger {
         const parts: Buffer[] = [];
         told.on('data', (part: Buffer) => parts.push(part));
         told.on('end', () => {
-          const body = forger?.forge(path, Buffer.concat(parts).toString()) ?? '';
-          const headers = Object.fromEntries(Object.entries(told.headers).filter(([name]) => name !== 'content-length'));
+          const body = between?.forge(path, Buffer.concat(parts).toString()) ?? '';
+          const headers = { ...told.headers };
+          delete headers['content-length'];
           answer.writeHead(told.statusCode ?? 502, headers).end(body);
         });
       });
@@ -40,8 +55,8 @@ export class Forger {
       asked.pipe(through);
     });
     await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
-    forger = new Forger(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    return forger;
+    between = new Between(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    return between;
   }
 
   /** From now on what is shown is kept, to go back to. */

@@ -203,6 +203,12 @@ pub const CODES: &[Code] = &[
     ),
     code("record.too_many", 413, "Too many records in one write"),
     code("record.unknown", 404, "No such record"),
+    code("record.unopenable", 422, "This record does not open"),
+    code(
+        "record.unverified",
+        422,
+        "This record was not written by whom it names",
+    ),
     code(
         "record.version_mismatch",
         412,

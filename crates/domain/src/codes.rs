@@ -195,6 +195,26 @@ pub const CODES: &[Code] = &[
         403,
         "An administrator must verify this provider first",
     ),
+    code(
+        "quota.grants",
+        409,
+        "As many grants and links live as may; end some first",
+    ),
+    code(
+        "quota.requests",
+        409,
+        "As many requests wait for an answer as may",
+    ),
+    code(
+        "quota.statements",
+        409,
+        "The record has changed hands as often as it may",
+    ),
+    code(
+        "quota.uploads",
+        409,
+        "As many uploads are under way as may; finish some first",
+    ),
     code("record.exists", 409, "A record with this id exists"),
     code(
         "record.not_next",

@@ -7,6 +7,7 @@ use chartkey_crypto::sign::VerifyKey;
 use chartkey_domain::grants::{EndReason, GrantStatus, NewTerms, Purpose};
 use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId, RequestId};
 use chartkey_domain::policy::{self, Action, Permit, Refusal, Target};
+use chartkey_domain::quotas::Quota;
 use chartkey_domain::trail::{NewEntry, TrailAction};
 use chartkey_store::accounts::AccountRow;
 use chartkey_store::grants::{self, GrantRow, GrantSeals};
@@ -160,6 +161,7 @@ pub(crate) fn take_grant(
     if row.grants_version != sealed.grants_version {
         return Err(moved().map(never));
     }
+    Quota::Grants.check(grants::count_living(tx, row.id, now)?)?;
     let statement =
         append_statement(tx, row.id, &sealed.statement, now).map_err(|f| f.map(never))?;
     let PatientSays::Grant(terms) = statement.says else {

@@ -317,6 +317,26 @@ pub const CODES: &[Code] = &[
         403,
         "An administrator must verify this provider first",
     ),
+    code(
+        "quota.grants",
+        409,
+        "As many grants and links live as may; end some first",
+    ),
+    code(
+        "quota.requests",
+        409,
+        "As many requests wait for an answer as may",
+    ),
+    code(
+        "quota.statements",
+        409,
+        "The record has changed hands as often as it may",
+    ),
+    code(
+        "quota.uploads",
+        409,
+        "As many uploads are under way as may; finish some first",
+    ),
     code("record.exists", 409, "A record with this id exists"),
     code(
         "record.not_next",
@@ -325,6 +345,12 @@ pub const CODES: &[Code] = &[
     ),
     code("record.too_many", 413, "Too many records in one write"),
     code("record.unknown", 404, "No such record"),
+    code("record.unopenable", 422, "This record does not open"),
+    code(
+        "record.unverified",
+        422,
+        "This record was not written by whom it names",
+    ),
     code(
         "record.version_mismatch",
         412,

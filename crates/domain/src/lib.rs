@@ -19,6 +19,7 @@ pub mod mail;
 pub mod patients;
 pub mod policy;
 pub mod purposes;
+pub mod quotas;
 pub mod records;
 pub mod requests;
 pub mod sessions;

@@ -128,11 +128,19 @@ pub enum RecordError {
     /// Epoch or grants have moved on: seal again.
     #[error("who may read has changed meanwhile; seal again")]
     CompartmentMoved,
+    /// It is there and may be read, and what is stored does not open with any
+    /// key that the reader holds: sealed as nonsense, or damaged.
+    #[error("this record does not open")]
+    Unopenable,
+    /// It opens, and was not written by the account it names, or not after
+    /// what it says its author saw.
+    #[error("this record was not written by whom it names")]
+    Unverified,
 }
 
 impl RecordError {
     /// Every variant, for the list of codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Unknown,
         Self::VersionMismatch,
         Self::VersionMissing,
@@ -141,6 +149,8 @@ impl RecordError {
         Self::TooMany,
         Self::ClientSide,
         Self::CompartmentMoved,
+        Self::Unopenable,
+        Self::Unverified,
     ];
 
     /// The stable word for error bodies.
@@ -154,6 +164,8 @@ impl RecordError {
             Self::TooMany => "record.too_many",
             Self::ClientSide => "client.side",
             Self::CompartmentMoved => "compartment.moved",
+            Self::Unopenable => "record.unopenable",
+            Self::Unverified => "record.unverified",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What handlers are given: the services, tokens, configuration, metrics.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use chartkey_outside::mail::Outbox;
@@ -22,7 +22,7 @@ struct Inner {
     tokens: Tokens,
     metrics: Arc<Metrics>,
     outbox: Option<Arc<Outbox>>,
-    openapi: Bytes,
+    openapi: OnceLock<Bytes>,
 }
 
 impl App {
@@ -39,7 +39,7 @@ impl App {
             tokens,
             metrics: Arc::default(),
             outbox,
-            openapi: Bytes::from(api::document()),
+            openapi: OnceLock::new(),
         }))
     }
 
@@ -68,9 +68,11 @@ impl App {
         self.0.outbox.as_ref()
     }
 
-    /// The API's description.
+    /// The API's description: made when somebody first asks for it, since it
+    /// is a megabyte that most nodes are never asked for.
     pub fn openapi(&self) -> Bytes {
-        self.0.openapi.clone()
+        let made = self.0.openapi.get_or_init(|| Bytes::from(api::document()));
+        made.clone()
     }
 
     /// What the edge is configured with.

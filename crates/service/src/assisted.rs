@@ -6,6 +6,7 @@
 //! session's token ([`Assisted::open`]) or a link's key. Everything open lives
 //! in types that wipe themselves, and dies with the request.
 
+mod authors;
 mod cache;
 mod charts;
 mod delivering;
@@ -18,6 +19,7 @@ mod sharing;
 mod transport;
 mod visits;
 
+pub use authors::{Authors, Authorship};
 pub use cache::Cache;
 pub use charts::{ChartText, ClaimSheet};
 pub use documents::TextDocument;
@@ -150,7 +152,12 @@ impl Assisted {
         fresh: bool,
     ) -> Result<ReadKeys, AssistedFailure> {
         let cache = self.service.read_keys();
-        if !fresh && let Some(keys) = cache.get(&self.caller, patient) {
+        // Keys alone do not tell whether a record's author saw this chain.
+        let chained = self.service.authors().chain(patient.0).is_some();
+        if !fresh
+            && chained
+            && let Some(keys) = cache.get(&self.caller, patient)
+        {
             return Ok(keys);
         }
         let open = self
@@ -158,6 +165,8 @@ impl Assisted {
             .open(patient.0)
             .await
             .map_err(|e| self.failed(e))?;
+        let chain = open.chain.hashes().copied().collect();
+        self.service.authors().put_chain(patient.0, chain);
         self.service
             .read_keys()
             .put(&self.caller, patient, &open.keys, &mut self.rng);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use chartkey_domain::blobs::{BlobError, MAX_CHUNK_LEN};
 use chartkey_domain::ids::{BlobId, PatientId, RecordId};
 use chartkey_domain::policy::{Action, Noun, Refusal};
+use chartkey_domain::quotas::Quota;
 use chartkey_domain::records::{RecordError, RecordTypes};
 use chartkey_domain::trail::{NewEntry, TrailAction};
 use chartkey_store::records as rows;
@@ -55,6 +56,7 @@ pub async fn create_blob(
                     Ok(())
                 };
             }
+            Quota::Uploads.check(blobs::count_open(tx, *patient.as_bytes())?)?;
             let inserted = blobs::insert(
                 tx,
                 *blob.as_bytes(),

@@ -4,6 +4,7 @@
 use chartkey_crypto::OpenError;
 use chartkey_domain::accounts::AccountError;
 use chartkey_domain::policy::Refusal;
+use chartkey_domain::quotas::Quota;
 use chartkey_domain::sessions::SessionError;
 use chartkey_domain::trail::TrailError;
 use chartkey_store::StoreError;
@@ -71,6 +72,9 @@ pub enum Failure<E: NounError> {
         /// Come back after this many seconds.
         retry_after_secs: u64,
     },
+    /// As much of it is there as may be.
+    #[error(transparent)]
+    Full(#[from] Quota),
     /// The Idempotency-Key belongs to another request.
     #[error("the Idempotency-Key belongs to another request")]
     KeyReused,
@@ -131,6 +135,7 @@ impl<E: NounError> Failure<E> {
                 message,
             },
             Self::Limited { retry_after_secs } => Failure::Limited { retry_after_secs },
+            Self::Full(quota) => Failure::Full(quota),
             Self::KeyReused => Failure::KeyReused,
             Self::Vault(error) => Failure::Vault(error),
             Self::Store(error) => Failure::Store(error),

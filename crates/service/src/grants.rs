@@ -7,6 +7,7 @@ use chartkey_crypto::sign::VerifyKey;
 use chartkey_domain::grants::{EndReason, GrantStatus, NewTerms, Purpose};
 use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId, RequestId};
 use chartkey_domain::policy::{self, Action, Permit, Refusal, Target};
+use chartkey_domain::quotas::Quota;
 use chartkey_domain::trail::{NewEntry, TrailAction};
 use chartkey_store::accounts::AccountRow;
 use chartkey_store::grants::{self, GrantRow, GrantSeals};
@@ -160,6 +161,7 @@ pub(crate) fn take_grant(
     if row.grants_version != sealed.grants_version {
         return Err(moved().map(never));
     }
+    Quota::Grants.check(grants::count_living(tx, row.id, now)?)?;
     let statement =
         append_statement(tx, row.id, &sealed.statement, now).map_err(|f| f.map(never))?;
     let PatientSays::Grant(terms) = statement.says else {
@@ -357,27 +359,26 @@ pub(crate) fn permit_grant(
     Ok((patient, row, permit))
 }
 
-/// `PUT /api/sharing/{id}/revoke`, and the same of a link: ends a grant now.
-/// The signed `end` comes along where the client could sign; without it the
-/// server's word ends the grant all the same.
+/// `PUT /api/sharing/{id}/revoke`: ends a grant now, to an account or to
+/// whoever has a link. The signed `end` comes along where the client could
+/// sign; without it the server's word ends the grant all the same.
 pub async fn end_grant(
     service: &Service,
     caller: &Caller,
     grant: GrantId,
     change: Option<GrantChange>,
-    action: Action,
 ) -> Result<(GrantRow, WriteOutcome), GrantFailure> {
     let now = service.now();
     let mut rng = service.rng();
     let (this, asking) = (service.clone(), caller.clone());
-    let logged = if action == Action::RevokeShare {
-        TrailAction::ShareRevoke
-    } else {
-        TrailAction::GrantRevoke
-    };
     service
         .store()
         .write("grant.revoke", move |tx| {
+            let is_link = grants::lookup(tx, grant)?.is_some_and(|g| g.holder.is_none());
+            let (action, logged) = match is_link {
+                true => (Action::RevokeShare, TrailAction::ShareRevoke),
+                false => (Action::RevokeGrant, TrailAction::GrantRevoke),
+            };
             let (patient, row, permit) = permit_grant(tx, &asking, action, grant, now)?;
             let signed = change.is_some();
             if let Some(change) = change {
@@ -540,7 +541,8 @@ pub async fn list_permissions(
         .await
 }
 
-/// One grant to an account, for whoever manages the record or holds it.
+/// One grant, for whoever manages the record or holds it; of a link only what
+/// it has in common with grants to accounts.
 ///
 /// # Errors
 /// 404 for everybody else.
@@ -556,9 +558,7 @@ pub async fn find_permission(
         .read("grant.list", move |db| {
             let account = asking.account()?.id;
             let unknown = || Refusal::Unknown(policy::Noun::Grant);
-            let row = grants::lookup(db, id)?
-                .filter(|g| g.holder.is_some())
-                .ok_or_else(unknown)?;
+            let row = grants::lookup(db, id)?.ok_or_else(unknown)?;
             let manages = patients::list_managers(db, row.patient)?.contains(&account);
             if !manages && row.holder != Some(account) {
                 return Err(unknown().into());

@@ -131,6 +131,7 @@ struct Inner {
     mail_vault: mail::MailVault,
     keys: keys::ServerKeys,
     read_keys: assisted::Cache,
+    authors: assisted::Authors,
     hub: events::Hub,
     /// When this process started.
     started_at: Timestamp,
@@ -186,6 +187,7 @@ impl Service {
             mail_vault: mail::MailVault::default(),
             keys,
             read_keys: assisted::Cache::default(),
+            authors: assisted::Authors::default(),
             hub: events::Hub::default(),
             started_at,
             node,
@@ -263,6 +265,11 @@ impl Service {
     /// Keys that assisted requests opened, encrypted under their tokens.
     pub(crate) fn read_keys(&self) -> &assisted::Cache {
         &self.0.read_keys
+    }
+
+    /// What assisted requests verified of who wrote what.
+    pub(crate) fn authors(&self) -> &assisted::Authors {
+        &self.0.authors
     }
 
     /// Whether the database answers.

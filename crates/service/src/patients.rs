@@ -8,6 +8,7 @@ use chartkey_domain::grants::{EndReason, GrantFacts, Holder};
 use chartkey_domain::ids::{AccountId, BatchId, GrantId, PatientId};
 use chartkey_domain::patients::MAX_MANAGERS;
 use chartkey_domain::policy::{self, Action, PatientFacts, Permit, Refusal, Scope, Target};
+use chartkey_domain::quotas::Quota;
 use chartkey_domain::records::{RecordError, RecordTypes};
 use chartkey_domain::trail::{NewEntry, TrailAction};
 use chartkey_fhir::Compartment;
@@ -374,6 +375,10 @@ pub(crate) fn append_statement(
         && !statement.is_cosigned_by(&terms.sign_key)
     {
         return Err(VaultError::Statement("bad cosignature").into());
+    }
+    // What ends or hands on is never refused for its number.
+    if let PatientSays::Grant(_) | PatientSays::Terms { .. } = &read.says {
+        Quota::Statements.check(read.seq)?;
     }
     let row = StatementRow {
         seq: read.seq,

@@ -22,7 +22,10 @@ use crate::{Caller, Failure, NounError};
 pub(crate) use export::{ExportTerms, begin_export, read_export};
 pub use known::{MAX_TAGS, find_known_record, find_known_tags};
 pub use read::{HistoryItem, count_records, find_record, list_record_history, list_records};
-pub(crate) use read::{current_page, cursor_at, list_named, read_record, sealed_page};
+pub(crate) use read::{
+    Unlogged, current_page, cursor_at, list_named, read_list, read_record, read_version,
+    sealed_page,
+};
 pub(crate) use write::sealed_hash;
 pub use write::{MAX_INLINE_BYTES, create_records, delete_record, move_record};
 

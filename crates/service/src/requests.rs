@@ -6,6 +6,7 @@ use chartkey_domain::grants::{NewTerms, Purpose};
 use chartkey_domain::ids::{GrantId, PatientId, RequestId};
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, Permit, Refusal, RequestFacts, Target};
+use chartkey_domain::quotas::Quota;
 use chartkey_domain::records::RecordTypes;
 use chartkey_domain::requests::{MAX_MESSAGE_CHARS, MAX_WAITING, REQUEST_TTL_SECS, RequestStatus};
 use chartkey_domain::sessions::after;
@@ -117,6 +118,7 @@ pub async fn create_request(
             if usize::try_from(waiting).unwrap_or(usize::MAX) >= MAX_WAITING {
                 return Err(RequestError::TooMany.into());
             }
+            Quota::Requests.check(rows::count_waiting_with(tx, new.patient, since)?)?;
             let id = RequestId::new(now.as_millisecond().unsigned_abs(), &mut rng);
             let message_sealed = match &message {
                 None => None,

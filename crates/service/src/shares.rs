@@ -687,8 +687,9 @@ pub async fn revoke_share(
     id: GrantId,
     change: Option<GrantChange>,
 ) -> Result<Share, ShareFailure> {
-    caller.account()?;
-    crate::grants::end_grant(service, caller, id, change, Action::RevokeShare)
+    // A grant to an account is no link: nothing ends before that is known.
+    find_share(service, caller, id).await?;
+    crate::grants::end_grant(service, caller, id, change)
         .await
         .map_err(renamed)
         .map_err(as_share)?;

@@ -99,6 +99,18 @@ pub fn list(r: &mut Reader, patient_id: [u8; 16]) -> Result<Vec<BlobRow>, StoreE
     )
 }
 
+/// How many blobs of one patient are announced and not finished.
+///
+/// # Errors
+/// The engine's.
+pub fn count_open(r: &mut Reader, patient_id: [u8; 16]) -> Result<u64, StoreError> {
+    r.query_i64(
+        "SELECT COUNT(*) FROM blobs WHERE patient_id = ?1 AND state = 'open'",
+        params![patient_id],
+    )
+    .map(i64::unsigned_abs)
+}
+
 /// Blobs from before `before` that no version names, at most `limit`: uploads
 /// that broke off, and bodies of versions that are gone.
 ///

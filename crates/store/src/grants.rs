@@ -270,6 +270,19 @@ pub fn list_living(
     )
 }
 
+/// How many grants on a patient, links among them, have not ended.
+pub fn count_living(
+    db: &mut Reader,
+    patient: PatientId,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    db.query_i64(
+        "SELECT COUNT(*) FROM grants WHERE patient_id = ?1 AND ended_at IS NULL AND expires_at > ?2",
+        params![patient, now],
+    )
+    .map(i64::unsigned_abs)
+}
+
 /// The single records that a grant names.
 pub fn list_records(db: &mut Reader, grant: GrantId) -> Result<Vec<RecordId>, StoreError> {
     db.query(

@@ -134,6 +134,20 @@ pub fn list_of_asker(
     )
 }
 
+/// How many requests of whomever wait with a patient, made after `since`.
+pub fn count_waiting_with(
+    db: &mut Reader,
+    patient: PatientId,
+    since: Timestamp,
+) -> Result<u64, StoreError> {
+    db.query_i64(
+        "SELECT COUNT(*) FROM access_requests
+         WHERE patient_id = ?1 AND status = 'pending' AND created_at > ?2",
+        params![patient, since],
+    )
+    .map(i64::unsigned_abs)
+}
+
 /// How many requests of an account wait with a patient, made after `since`.
 pub fn count_waiting(
     db: &mut Reader,

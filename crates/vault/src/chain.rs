@@ -98,6 +98,11 @@ impl Chain {
         }
     }
 
+    /// The hashes of all statements, in order.
+    pub fn hashes(&self) -> impl Iterator<Item = &Bytes32> {
+        self.hashes.iter()
+    }
+
     /// Whether a statement with this hash is in the chain.
     pub fn contains_hash(&self, hash: &Bytes32) -> bool {
         self.hashes.contains(hash)

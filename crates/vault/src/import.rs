@@ -196,7 +196,7 @@ impl<T: Transport + MaybeSend> Client<T> {
         let mut chunk = chunk;
         for _ in 0..TRIES {
             let known = self.known_records(patient, &chunk).await?;
-            let (drafts, counts) = match_up(chunk, &known, act);
+            let (drafts, names, counts) = match_up(chunk, &known, act);
             if drafts.is_empty() {
                 imported.add(counts);
                 return Ok(open);
@@ -213,8 +213,11 @@ impl<T: Transport + MaybeSend> Client<T> {
                 }
                 Err(VaultError::Conflict(_)) => {
                     open = self.settle(patient, act).await?;
-                    chunk = drafts.into_iter().filter_map(candidate_again).collect();
+                    let drafts = drafts.into_iter().zip(names);
+                    chunk = drafts.filter_map(candidate_again).collect();
+                    // Of what was to be written nothing was; the rest is told.
                     imported.unchanged += counts.unchanged;
+                    imported.known.extend(counts.known);
                 }
                 Err(e) => return Err(e),
             }
@@ -336,8 +339,9 @@ fn match_up(
     chunk: Vec<Candidate>,
     known: &BTreeMap<Bytes32, KnownRecord>,
     act: &mut Act<'_>,
-) -> (Vec<Draft>, Imported) {
+) -> (Vec<Draft>, Vec<Names>, Imported) {
     let mut drafts = Vec::with_capacity(chunk.len());
+    let mut names = Vec::with_capacity(chunk.len());
     let mut counts = Imported::default();
     let mut seen = BTreeSet::new();
     for candidate in chunk {
@@ -357,6 +361,10 @@ fn match_up(
             counts.unchanged += one;
             continue;
         }
+        names.push(Names {
+            tags: candidate.tags.clone(),
+            content_tags: candidate.content_tags.clone(),
+        });
         let draft = draft(candidate, found, act);
         if !draft.supporting {
             counts.written.push(draft.record);
@@ -368,7 +376,7 @@ fn match_up(
         }
         drafts.push(draft);
     }
-    (drafts, counts)
+    (drafts, names, counts)
 }
 
 fn draft(candidate: Candidate, found: Option<&KnownRecord>, act: &mut Act<'_>) -> Draft {
@@ -391,7 +399,13 @@ fn draft(candidate: Candidate, found: Option<&KnownRecord>, act: &mut Act<'_>) -
     }
 }
 
-fn candidate_again(draft: Draft) -> Option<Candidate> {
+/// Names of a draft under every generation: a draft itself has the newest.
+struct Names {
+    tags: Vec<Bytes32>,
+    content_tags: Vec<Bytes32>,
+}
+
+fn candidate_again((draft, names): (Draft, Names)) -> Option<Candidate> {
     let DraftBody::Open(content) = draft.body else {
         return None;
     };
@@ -400,7 +414,7 @@ fn candidate_again(draft: Draft) -> Option<Candidate> {
         supporting: draft.supporting,
         fields: draft.fields,
         content,
-        tags: draft.identity_tag.into_iter().collect(),
-        content_tags: vec![draft.content_tag],
+        tags: names.tags,
+        content_tags: names.content_tags,
     })
 }

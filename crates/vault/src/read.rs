@@ -6,6 +6,7 @@ use chartkey_crypto::{Secret, SecretBytes, sign::VerifyKey};
 
 use crate::{
     Id,
+    bytes::Bytes32,
     error::VaultError,
     keys::{AccountSecrets, VersionKey},
     patient::ReadKeys,
@@ -85,6 +86,12 @@ impl OpenRecord {
             .rev()
             .find_map(|key| self.header.verify(self.place, key).ok())
             .ok_or(VaultError::Statement("bad signature on a record"))
+    }
+
+    /// What names this very content, its author's word and signature; absent
+    /// where nobody signed. See [`OpenHeader::signature_digest`].
+    pub fn signature_digest(&self) -> Option<Bytes32> {
+        self.header.signature_digest(self.place)
     }
 
     /// Opens the body from the record or from what its blob holds.

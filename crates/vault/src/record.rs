@@ -51,10 +51,11 @@ pub struct Fields {
     pub author_name: Option<String>,
 }
 
-/// A header as sealed.
+/// A header as sealed. Its fields stay text: the exact bytes are signed.
 #[derive(Serialize, Deserialize)]
-struct SealedHeader {
-    fields: Box<RawValue>,
+struct SealedHeader<'a> {
+    #[serde(borrow)]
+    fields: &'a RawValue,
     body_hash: Bytes32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<Bytes32>,
@@ -173,7 +174,7 @@ pub fn seal_header(
         })
     });
     let sealed = SealedHeader {
-        fields,
+        fields: &fields,
         body_hash,
         previous: ties.previous,
         head: ties.head,
@@ -221,7 +222,10 @@ pub struct OpenHeader {
     /// Newest statement head the author saw.
     pub head: Option<Bytes32>,
     signature: Option<Signature>,
-    fields_hash: Bytes32,
+    /// The opened text, and where in it the fields stand: hashed only where
+    /// somebody asks who wrote it.
+    plain: SecretBytes,
+    fields_at: std::ops::Range<usize>,
 }
 
 impl OpenHeader {
@@ -236,14 +240,30 @@ impl OpenHeader {
             .signature
             .as_ref()
             .ok_or(VaultError::Statement("unsigned record"))?;
+        self.with_signed(place, |parts| author.verify(DOMAIN, parts, signature))
+            .map_err(|_| VaultError::Statement("bad signature on a record"))
+    }
+
+    /// Names everything that is signed, and the signature: who has verified
+    /// it once for an author need not do it again.
+    pub fn signature_digest(&self, place: Place) -> Option<Bytes32> {
+        let signature = self.signature.as_ref()?;
+        let digest = self.with_signed(place, |parts| {
+            let mut all = parts.to_vec();
+            all.push(signature.as_bytes());
+            Sha256::digest(encode::lp(&all)).into()
+        });
+        Some(Bytes32(digest))
+    }
+
+    fn with_signed<T>(&self, place: Place, f: impl FnOnce(&[&[u8]]) -> T) -> T {
         let ties = Ties {
             previous: self.previous,
             head: self.head,
         };
-        with_signed(place, &self.fields_hash, &self.body_hash, &ties, |parts| {
-            author.verify(DOMAIN, parts, signature)
-        })
-        .map_err(|_| VaultError::Statement("bad signature on a record"))
+        let fields = self.plain.get(self.fields_at.clone()).unwrap_or_default();
+        let digest = Bytes32(Sha256::digest(fields).into());
+        with_signed(place, &digest, &self.body_hash, &ties, f)
     }
 }
 
@@ -265,16 +285,23 @@ pub fn open_header(
         commitment,
     );
     let plain = stream::open_content(&key.header_key(), &aad, &sealed.0)?;
-    let header: SealedHeader = serde_json::from_slice(&plain).map_err(|_| VaultError::Open)?;
-    let fields: Fields =
-        serde_json::from_slice(header.fields.get().as_bytes()).map_err(|_| VaultError::Open)?;
+    let text = std::str::from_utf8(&plain).map_err(|_| VaultError::Open)?;
+    let header: SealedHeader<'_> = serde_json::from_str(text).map_err(|_| VaultError::Open)?;
+    let signed = header.fields.get();
+    let fields: Fields = serde_json::from_str(signed).map_err(|_| VaultError::Open)?;
+    // `signed` lies within `text`.
+    let start = signed.as_ptr().addr() - text.as_ptr().addr();
+    let (body_hash, signature) = (header.body_hash, header.signature);
+    let (previous, head) = (header.previous, header.head);
+    let fields_at = start..start + signed.len();
     Ok(OpenHeader {
         fields,
-        body_hash: header.body_hash,
-        previous: header.previous,
-        head: header.head,
-        signature: header.signature,
-        fields_hash: fields_hash(&header.fields),
+        body_hash,
+        previous,
+        head,
+        signature,
+        plain,
+        fields_at,
     })
 }
 

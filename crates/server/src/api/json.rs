@@ -10,10 +10,12 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chartkey_crypto::SecretBytes;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use zeroize::Zeroize as _;
 
 use super::problem::Problem;
 
@@ -64,7 +66,37 @@ impl<A: DeserializeOwned, S: DeserializeOwned> Body for Form<A, S> {
 
 impl<T: serde::Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        axum::Json(self.0).into_response()
+        let mut text = Wiped::default();
+        if serde_json::to_writer(&mut text, &self.0).is_err() {
+            return Problem::new("server.internal").into_response();
+        }
+        let kind = HeaderValue::from_static("application/json");
+        let body = Bytes::from_owner(SecretBytes::new(text.0));
+        ([(header::CONTENT_TYPE, kind)], body).into_response()
+    }
+}
+
+/// JSON that may hold open content, as it is written: what it outgrows is
+/// wiped at once, and the whole of it when it has been sent.
+#[derive(Default)]
+struct Wiped(Vec<u8>);
+
+impl std::io::Write for Wiped {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        let needed = self.0.len().saturating_add(piece.len());
+        if needed > self.0.capacity() {
+            let room = needed.max(self.0.capacity().saturating_mul(2)).max(1_024);
+            let mut larger = Vec::with_capacity(room);
+            larger.extend_from_slice(&self.0);
+            self.0.zeroize();
+            self.0 = larger;
+        }
+        self.0.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -327,6 +359,20 @@ mod tests {
             (b"\xff\xfe{", 400, "body.malformed The body is not UTF-8."),
         ] {
             assert_eq!(answer(body).await, (status, expected.to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_answered_is_json_of_any_length() {
+        for length in [0, 1, 1_023, 1_024, 100_000] {
+            let answer = Json(vec!["é"; length]).into_response();
+            let kind = answer.headers().get(header::CONTENT_TYPE).unwrap();
+            assert_eq!(kind, "application/json");
+            let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20)
+                .await
+                .unwrap();
+            let read: Vec<String> = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(read, vec!["é"; length]);
         }
     }
 

@@ -32,11 +32,13 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// A sealed answer.
 pub(super) fn sealed<T: Serialize>(status: StatusCode, message: &T) -> Response {
-    let mut response = (status, axum::Json(message)).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(SEALED));
-    response
+    match serde_json::to_vec(message) {
+        Ok(text) => {
+            let kind = HeaderValue::from_static(SEALED);
+            (status, [(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => Problem::new("server.internal").into_response(),
+    }
 }
 
 /// Reads a sealed message about the patient that the address names.

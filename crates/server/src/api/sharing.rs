@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chartkey_domain::grants::{self as domain, GrantError};
 use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId};
-use chartkey_domain::policy::Action;
 use chartkey_domain::records::RecordTypes;
 use chartkey_fhir::{Kind, Kinds, RecordType};
 use chartkey_service::assisted::{AskedTerms, Assisted, own_patient};
@@ -334,8 +333,8 @@ async fn create_grant(
     answer_permission(&app, &caller, StatusCode::CREATED, id).await
 }
 
-/// Ends a grant: from the next request on, anywhere. A sealed client sends its
-/// signed end along.
+/// Ends a grant, or a link: from the next request on, anywhere. A sealed client
+/// sends its signed end along.
 #[utoipa::path(put, path = "/api/sharing/{id}/revoke", tag = "sharing",
     params(("id" = uuid::Uuid, Path)),
     request_body(content = Option<GrantChange>, content_type = "application/vnd.chartkey.sealed+json"),
@@ -352,18 +351,17 @@ async fn revoke_grant(
 ) -> Result<Response, Problem> {
     let account = *caller.account().map_err(GrantFailure::from)?;
     let id: GrantId = path_id(&id, "grant.unknown")?;
-    let action = Action::RevokeGrant;
     if media_type(request.headers()).as_deref() == Some(SEALED) {
         let bytes = read_body(request, &app).await?;
         let change: GrantChange = parse(&bytes)?;
-        let ended = grants::end_grant(app.service(), &caller, id, Some(change), action).await?;
+        let ended = grants::end_grant(app.service(), &caller, id, Some(change)).await?;
         return Ok(sealed(StatusCode::OK, &ended.1));
     }
     if account.assisted {
         let mut assisted = Assisted::open(app.service(), &caller).await?;
         assisted.revoke_grant(id).await?;
     } else {
-        grants::end_grant(app.service(), &caller, id, None, action).await?;
+        grants::end_grant(app.service(), &caller, id, None).await?;
     }
     answer_permission(&app, &caller, StatusCode::OK, id).await
 }

@@ -4,6 +4,33 @@ use crate::conversation::Conversation;
 use crate::{by, call, held, patient, share};
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_revoked_where_grants_are() {
+    let mut c = Conversation::new().await;
+    let (token, _) = patient(&mut c, "ada@example.org").await;
+    let made = by(&c, &token, "POST /api/records/share", Some(share())).await;
+    let (path, key) = held(&made.json);
+    let id = made.json["share"]["id"].as_str().unwrap();
+    let revoke = format!("PUT /api/sharing/{id}/revoke");
+    let ended = by(&c, &token, &revoke, None).await;
+    assert_eq!(
+        (
+            ended.status.as_u16(),
+            &ended.json["status"],
+            &ended.json["provider_id"]
+        ),
+        (200, &json!("revoked"), &Value::Null),
+        "{}",
+        ended.text
+    );
+    let with_key = [("x-share-key", key.as_str())];
+    let gone = call(&c, &format!("GET {path}"), &with_key, None).await;
+    assert_eq!(
+        (gone.status.as_u16(), &gone.json["status"]),
+        (410, &json!("REVOKED"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_made_read_downloaded_listed_and_revoked() {
     let mut c = Conversation::new().await;
     let (token, _) = patient(&mut c, "ada@example.org").await;

@@ -1,9 +1,15 @@
 //! Records in the clear, for callers that let the server open them: upload,
 //! list, read, new version.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use chartkey_crypto::SecretBytes;
+use chartkey_crypto::sign::VerifyKey;
 use chartkey_domain::ids::{AccountId, PatientId, RecordId};
+use chartkey_domain::policy::{Action, Noun, Refusal};
 use chartkey_domain::records::{DEFAULT_PAGE, MAX_PAGE, RecordError};
+use chartkey_domain::trail::TrailAction;
 use chartkey_fhir::{
     Compartment, Fault, Header, Kinds, Limits, ParseError, Query, RecordType, Rejected, Search,
     header_for_text, plan_import,
@@ -19,8 +25,9 @@ use chartkey_vault::transport::SealedQuery;
 use chartkey_vault::write::{Draft, DraftBody};
 use jiff::Timestamp;
 
+use super::authors::{Authorship, Known, NotTheirs, authors_of};
 use super::{Assisted, AssistedFailure, coded};
-use crate::{Failure, records};
+use crate::{Failure, Service, records};
 
 /// Source of what a person uploads; part of a record's identity.
 pub const UPLOAD: &str = "upload";
@@ -125,6 +132,8 @@ pub struct RecordView {
     pub updated_at: Timestamp,
     /// Its content, unless only headers were wanted or it is a file.
     pub content: Content,
+    /// Who wrote this version, where that was checked: with the content.
+    pub authorship: Option<Authorship>,
 }
 
 impl std::fmt::Debug for RecordView {
@@ -151,7 +160,13 @@ pub struct Page {
     pub items: Vec<RecordView>,
     /// Where the next page begins.
     pub next: Option<String>,
+    /// Records of this page that are not shown: they do not open, or were not
+    /// written by whom they name.
+    pub closed: Vec<RecordId>,
 }
+
+/// Records that stayed closed, and why.
+type Closed = Vec<(RecordId, RecordError)>;
 
 /// What there is of one type.
 #[derive(Debug)]
@@ -240,12 +255,34 @@ impl Assisted {
             limit: Some(u32::try_from(wanted).unwrap_or(MAX_PAGE)),
             cursor: query.cursor.clone(),
         };
-        let page = records::list_records(&self.service, &self.caller, patient, sealed)
+        let read = records::read_list(&self.service, &self.caller, patient, sealed)
             .await
             .map_err(coded)?;
-        let next = page.next.clone();
-        let items = self.open_page(patient, &page, !query.headers_only).await?;
-        Ok(Page { items, next })
+        let next = read.page.next.clone();
+        let (items, closed) = self.open_read(patient, &read, !query.headers_only).await?;
+        Ok(Page {
+            items,
+            next,
+            closed: ids(&closed),
+        })
+    }
+
+    /// Opens what was read while the trail is written; nothing is given before
+    /// it is durable.
+    async fn open_read(
+        &mut self,
+        patient: PatientId,
+        read: &records::Unlogged,
+        with_body: bool,
+    ) -> Result<(Vec<RecordView>, Closed), AssistedFailure> {
+        let logging = read.log(&self.service, &self.caller);
+        let (logged, opened) = tokio::join!(
+            biased;
+            logging,
+            self.open_page(patient, &read.page, with_body)
+        );
+        logged.map_err(coded)?;
+        opened
     }
 
     /// Opens all headers, and pages through those that match.
@@ -270,12 +307,11 @@ impl Assisted {
             cursor: query.cursor.clone(),
             ..SealedQuery::default()
         };
-        let page = records::list_records(&self.service, &self.caller, patient, sealed)
+        let read = records::read_list(&self.service, &self.caller, patient, sealed)
             .await
             .map_err(coded)?;
-        let mut found: Vec<RecordView> = self
-            .open_page(patient, &page, false)
-            .await?
+        let (headers, mut closed) = self.open_read(patient, &read, false).await?;
+        let mut found: Vec<RecordView> = headers
             .into_iter()
             .filter(|r| search.matches(r.record_type, &r.fields.header))
             .take(wanted + 1)
@@ -287,12 +323,18 @@ impl Assisted {
         if !query.headers_only && !found.is_empty() {
             // Bodies of these alone, so that memory holds a page of them at most.
             let named = found.iter().map(|r| r.id).collect();
-            let page = records::list_named(&self.service, &self.caller, patient, named)
+            let read = records::list_named(&self.service, &self.caller, patient, named)
                 .await
                 .map_err(coded)?;
-            found = self.open_page(patient, &page, true).await?;
+            let (open, more) = self.open_read(patient, &read, true).await?;
+            found = open;
+            closed.extend(more);
         }
-        Ok(Page { items: found, next })
+        Ok(Page {
+            items: found,
+            next,
+            closed: ids(&closed),
+        })
     }
 
     /// One record in the clear; the current version unless another is named.
@@ -304,50 +346,115 @@ impl Assisted {
         record: RecordId,
         version: Option<u32>,
     ) -> Result<RecordView, AssistedFailure> {
-        let page = records::find_record(&self.service, &self.caller, record, version)
+        let (action, logged) = (Action::FindRecord, TrailAction::RecordRead);
+        let caller = &self.caller;
+        let read = records::read_version(&self.service, caller, record, version, action, logged)
             .await
             .map_err(coded)?;
-        let patient = page
+        let patient = read
+            .page
             .items
             .first()
             .map(|r| PatientId(r.patient))
             .ok_or(coded(RecordError::Unknown.into()))?;
-        let mut items = self.open_page(patient, &page, true).await?;
-        items.pop().ok_or(Failure::Vault(VaultError::NoKey))
+        let (mut items, closed) = self.open_read(patient, &read, true).await?;
+        items.pop().ok_or_else(|| {
+            let why = closed.first().map(|(_, error)| *error);
+            coded(why.unwrap_or(RecordError::Unopenable).into())
+        })
     }
 
-    /// Opens what the caller's keys open; with keys fetched anew where the
-    /// cached ones no longer do.
+    /// Opens what the caller's keys open, and with bodies checks who wrote it;
+    /// with everything fetched anew where what is remembered does not do. What
+    /// stayed closed comes along, with the reason.
     pub(crate) async fn open_page(
         &mut self,
         patient: PatientId,
         page: &SealedPage,
         with_body: bool,
-    ) -> Result<Vec<RecordView>, AssistedFailure> {
+    ) -> Result<(Vec<RecordView>, Closed), AssistedFailure> {
         if page.items.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
-        let keys = self.read_keys(patient, false).await?;
-        let account = &self.client.account;
-        let batches = BatchKeys::of_page(page, &keys, Some(account));
-        if let Ok(items) = open_all(page, &keys, &batches, with_body) {
-            return Ok(items);
+        let opening = self.opening(patient, page, with_body, false).await?;
+        if let Ok(items) = opening.all(page) {
+            return Ok((items, Vec::new()));
         }
-        let keys = self.read_keys(patient, true).await?;
-        let batches = BatchKeys::of_page(page, &keys, Some(&self.client.account));
-        if let [only] = page.items.as_slice() {
-            let open = open_one(only, &keys, &batches, with_body).map_err(Failure::Vault)?;
-            return Ok(vec![open]);
-        }
+        let opening = self.opening(patient, page, with_body, true).await?;
         // What somebody sealed as nonsense hides nothing but itself.
-        let items: Vec<RecordView> = page
-            .items
-            .iter()
-            .filter_map(|sealed| open_one(sealed, &keys, &batches, with_body).ok())
-            .collect();
-        let closed = page.items.len().saturating_sub(items.len());
-        tracing::warn!(closed, "some of a page of records did not open");
-        Ok(items)
+        let (mut items, mut closed) = (Vec::with_capacity(page.items.len()), Vec::new());
+        for sealed in &page.items {
+            match opening.one(sealed) {
+                Ok(open) => items.push(open),
+                Err(error) => closed.push((RecordId(sealed.id), error)),
+            }
+        }
+        tracing::warn!(
+            closed = closed.len(),
+            "some of a page of records did not open"
+        );
+        Ok((items, closed))
+    }
+
+    /// What opens a page, and what its records are checked against.
+    async fn opening(
+        &mut self,
+        patient: PatientId,
+        page: &SealedPage,
+        with_body: bool,
+        fresh: bool,
+    ) -> Result<Opening, AssistedFailure> {
+        let keys = self.read_keys(patient, fresh).await?;
+        let batches = BatchKeys::of_page(page, &keys, Some(&self.client.account));
+        let known = match with_body {
+            true => Some(self.known(patient, page, fresh).await?),
+            false => None,
+        };
+        Ok(Opening {
+            service: self.service.clone(),
+            keys,
+            batches,
+            known,
+            with_body,
+        })
+    }
+
+    /// The keys of whoever wrote something of a page, and the patient's chain.
+    async fn known(
+        &mut self,
+        patient: PatientId,
+        page: &SealedPage,
+        fresh: bool,
+    ) -> Result<Known, AssistedFailure> {
+        let mut keys = HashMap::new();
+        for author in authors_of(page) {
+            let known = match self.service.authors().keys(author).filter(|_| !fresh) {
+                Some(known) => known,
+                None => self.author_keys(author).await?,
+            };
+            keys.insert(author, known);
+        }
+        let chain = self.service.authors().chain(patient.0).unwrap_or_default();
+        Ok(Known { keys, chain })
+    }
+
+    /// Every key that an account ever had, verified; none where it is gone.
+    async fn author_keys(&mut self, author: Id) -> Result<Arc<[VerifyKey]>, AssistedFailure> {
+        match self.client.account_keys(author).await {
+            Ok(verified) => {
+                let keys: Arc<[VerifyKey]> = verified.sign_keys.into();
+                self.service.authors().put_keys(author, &keys);
+                Ok(keys)
+            }
+            Err(error) => match self.failed(error) {
+                Failure::Refused(Refusal::Unknown(Noun::Account)) => Ok(Arc::default()),
+                // A chain of keys that does not verify vouches for nothing.
+                Failure::Vault(VaultError::Statement(_) | VaultError::RolledBack) => {
+                    Err(coded(RecordError::Unverified.into()))
+                }
+                other => Err(other),
+            },
+        }
     }
 
     /// Writes a new version of a record that the caller means to be at
@@ -519,26 +626,52 @@ fn text_fields(header: Header, size: usize) -> Fields {
     }
 }
 
-fn open_all(
-    page: &SealedPage,
-    keys: &ReadKeys,
-    batches: &BatchKeys,
+fn ids(closed: &Closed) -> Vec<RecordId> {
+    closed.iter().map(|(id, _)| *id).collect()
+}
+
+/// What opens the records of a page, and says who wrote them.
+struct Opening {
+    service: Service,
+    keys: ReadKeys,
+    batches: BatchKeys,
+    /// Absent where only headers are opened: nobody relies on these alone.
+    known: Option<Known>,
     with_body: bool,
-) -> Result<Vec<RecordView>, VaultError> {
-    let open = |part: &[SealedRecord]| -> Result<Vec<RecordView>, VaultError> {
-        let one = |sealed| open_one(sealed, keys, batches, with_body);
-        part.iter().map(one).collect()
-    };
-    if page.items.len() < LONG_PAGE {
-        return open(&page.items);
+}
+
+impl Opening {
+    /// Every record, or the first failure; long pages on two threads.
+    fn all(&self, page: &SealedPage) -> Result<Vec<RecordView>, RecordError> {
+        let open = |part: &[SealedRecord]| -> Result<Vec<RecordView>, RecordError> {
+            part.iter().map(|sealed| self.one(sealed)).collect()
+        };
+        if page.items.len() < LONG_PAGE {
+            return open(&page.items);
+        }
+        let (front, back) = page.items.split_at(page.items.len() / 2);
+        std::thread::scope(|scope| {
+            let back = scope.spawn(|| open(back));
+            let mut items = open(front)?;
+            items.extend(back.join().map_err(|_panic| RecordError::Unopenable)??);
+            Ok(items)
+        })
     }
-    let (front, back) = page.items.split_at(page.items.len() / 2);
-    std::thread::scope(|scope| {
-        let back = scope.spawn(|| open(back));
-        let mut items = open(front)?;
-        items.extend(back.join().map_err(|_panic| VaultError::Internal)??);
-        Ok(items)
-    })
+
+    fn one(&self, sealed: &SealedRecord) -> Result<RecordView, RecordError> {
+        let open = OpenRecord::open(sealed, &self.keys, &self.batches)
+            .map_err(|_| RecordError::Unopenable)?;
+        let authorship = match &self.known {
+            None => None,
+            Some(known) => {
+                let checked = self.service.authors().check(sealed, &open, known);
+                Some(checked.map_err(|NotTheirs| RecordError::Unverified)?)
+            }
+        };
+        let mut view = view(sealed, open, self.with_body).map_err(|_| RecordError::Unopenable)?;
+        view.authorship = authorship;
+        Ok(view)
+    }
 }
 
 /// Opens one record with keys at hand. Links come through here too.
@@ -548,7 +681,14 @@ pub(crate) fn open_one(
     batches: &BatchKeys,
     with_body: bool,
 ) -> Result<RecordView, VaultError> {
-    let open = OpenRecord::open(sealed, keys, batches)?;
+    view(sealed, OpenRecord::open(sealed, keys, batches)?, with_body)
+}
+
+fn view(
+    sealed: &SealedRecord,
+    open: OpenRecord,
+    with_body: bool,
+) -> Result<RecordView, VaultError> {
     let content = match open.header.fields.body {
         _ if !with_body || sealed.body.is_none() => Content::None,
         BodyKind::Resource => Content::Resource(open.open_body(sealed, None)?),
@@ -567,5 +707,6 @@ pub(crate) fn open_one(
         created_at: sealed.created_at,
         updated_at: sealed.updated_at,
         content,
+        authorship: None,
     })
 }

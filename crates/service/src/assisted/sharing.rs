@@ -8,7 +8,6 @@ use chartkey_crypto::SecretBytes;
 use chartkey_domain::accounts::Email;
 use chartkey_domain::grants::{NewTerms, Purpose};
 use chartkey_domain::ids::{AccountId, GrantId, Id, PatientId, RecordId, RequestId};
-use chartkey_domain::policy::Action;
 use chartkey_domain::records::RecordTypes;
 use chartkey_domain::requests::{RequestStatus, is_within};
 use chartkey_domain::shares::{NewShare, SendEmail, ShareForm};
@@ -713,10 +712,9 @@ impl Assisted {
         let found = grants::find_permission(&self.service, &self.caller, id)
             .await
             .map_err(coded)?;
-        let action = Action::RevokeGrant;
         for _ in 0..TRIES {
             let end = self.signed_end(found.grant.patient, id).await;
-            match grants::end_grant(&self.service, &self.caller, id, end, action).await {
+            match grants::end_grant(&self.service, &self.caller, id, end).await {
                 Err(Failure::Vault(error)) if error.is_conflict() => {}
                 other => return other.map(|(row, _)| row.id).map_err(coded),
             }

@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId};
-use chartkey_domain::policy::Action;
 use chartkey_vault::Id;
 use chartkey_vault::error::VaultError;
 use chartkey_vault::protocol::{
@@ -147,8 +146,7 @@ impl Transport for InProcess {
             PatientSays::End { .. }
         );
         let changed = if ends {
-            let action = Action::RevokeGrant;
-            grants::end_grant(&self.service, &self.caller, grant, Some(change), action).await
+            grants::end_grant(&self.service, &self.caller, grant, Some(change)).await
         } else {
             grants::change_terms(&self.service, &self.caller, grant, change).await
         };

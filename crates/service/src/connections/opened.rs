@@ -8,6 +8,7 @@ use chartkey_domain::ids::{ConnectionId, Id, PatientId};
 use chartkey_domain::sync::{ClientPolicy, RemovalPolicy};
 use chartkey_store::connections::ConnectionRow;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::connections::{SyncError, SyncFailure};

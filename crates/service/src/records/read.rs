@@ -48,6 +48,54 @@ pub async fn list_records(
     patient: PatientId,
     query: SealedQuery,
 ) -> Result<SealedPage, RecordFailure> {
+    let read = read_list(service, caller, patient, query).await?;
+    read.logged(service, caller).await
+}
+
+/// A page that was read, and what the trail must say before any of it leaves.
+pub(crate) struct Unlogged {
+    /// The page. Whoever takes it out sees to [`Unlogged::log`].
+    pub page: SealedPage,
+    name: &'static str,
+    permit: Permit,
+    entry: NewEntry,
+}
+
+impl Unlogged {
+    /// Makes the entry durable. The caller may open the page meanwhile, and
+    /// may not let any of it leave before.
+    pub(crate) fn log(
+        &self,
+        service: &Service,
+        caller: &Caller,
+    ) -> impl Future<Output = Result<u64, RecordFailure>> + Send + 'static {
+        let (service, caller) = (service.clone(), caller.clone());
+        let (permit, mut entry) = (self.permit.clone(), self.entry.clone());
+        let name = self.name;
+        if is_assisted(&caller) {
+            entry = entry.assisted();
+        }
+        async move { log(&service, &caller, name, &permit, entry).await }
+    }
+
+    /// The page, once its entry is durable.
+    pub(crate) async fn logged(
+        self,
+        service: &Service,
+        caller: &Caller,
+    ) -> Result<SealedPage, RecordFailure> {
+        self.log(service, caller).await?;
+        Ok(self.page)
+    }
+}
+
+/// [`list_records`] whose entry is still to be made durable.
+pub(crate) async fn read_list(
+    service: &Service,
+    caller: &Caller,
+    patient: PatientId,
+    query: SealedQuery,
+) -> Result<Unlogged, RecordFailure> {
     list_page(service, caller, patient, move |db, permit| {
         sealed_page(db, permit, &query)
     })
@@ -61,7 +109,7 @@ pub(crate) async fn list_named(
     caller: &Caller,
     patient: PatientId,
     named: Vec<RecordId>,
-) -> Result<SealedPage, RecordFailure> {
+) -> Result<Unlogged, RecordFailure> {
     list_page(service, caller, patient, move |db, permit| {
         let filter = Filter {
             supporting: true,
@@ -98,7 +146,7 @@ async fn list_page(
     caller: &Caller,
     patient: PatientId,
     page: impl FnOnce(&mut Reader, &Permit) -> Result<SealedPage, RecordFailure> + Send + 'static,
-) -> Result<SealedPage, RecordFailure> {
+) -> Result<Unlogged, RecordFailure> {
     let now = service.now();
     let asking = caller.clone();
     let (permit, page) = service
@@ -110,7 +158,7 @@ async fn list_page(
             Ok::<_, RecordFailure>((permit, page))
         })
         .await?;
-    let mut entry = NewEntry::under(TrailAction::RecordList, now, &permit)
+    let entry = NewEntry::under(TrailAction::RecordList, now, &permit)
         .count(page.items.len() as u64)
         .types(
             page.items
@@ -118,11 +166,12 @@ async fn list_page(
                 .map(|r| r.compartment.record_type)
                 .collect(),
         );
-    if is_assisted(caller) {
-        entry = entry.assisted();
-    }
-    log(service, caller, "record.list", &permit, entry).await?;
-    Ok(page)
+    Ok(Unlogged {
+        page,
+        name: "record.list",
+        permit,
+        entry,
+    })
 }
 
 fn is_assisted(caller: &Caller) -> bool {
@@ -319,18 +368,12 @@ pub async fn find_record(
     record: RecordId,
     version: Option<u32>,
 ) -> Result<SealedPage, RecordFailure> {
-    read_record(
-        service,
-        caller,
-        record,
-        version,
-        Action::FindRecord,
-        TrailAction::RecordRead,
-    )
-    .await
+    let (action, logged) = (Action::FindRecord, TrailAction::RecordRead);
+    let read = read_version(service, caller, record, version, action, logged).await?;
+    read.logged(service, caller).await
 }
 
-/// Reads one version under an action of the caller's choice.
+/// Reads one version under an action of the caller's choice, and logs it.
 pub(crate) async fn read_record(
     service: &Service,
     caller: &Caller,
@@ -339,6 +382,19 @@ pub(crate) async fn read_record(
     action: Action,
     logged: TrailAction,
 ) -> Result<SealedPage, RecordFailure> {
+    let read = read_version(service, caller, record, version, action, logged).await?;
+    read.logged(service, caller).await
+}
+
+/// [`read_record`] whose entry is still to be made durable.
+pub(crate) async fn read_version(
+    service: &Service,
+    caller: &Caller,
+    record: RecordId,
+    version: Option<u32>,
+    action: Action,
+    logged: TrailAction,
+) -> Result<Unlogged, RecordFailure> {
     let now = service.now();
     let asking = caller.clone();
     let (permit, hash, page) = service
@@ -357,14 +413,15 @@ pub(crate) async fn read_record(
         })
         .await?;
     let (number, sealed_hash, record_type) = hash;
-    let mut entry = NewEntry::under(logged, now, &permit)
+    let entry = NewEntry::under(logged, now, &permit)
         .version(number, sealed_hash)
         .types(RecordTypes::of(record_type));
-    if is_assisted(caller) {
-        entry = entry.assisted();
-    }
-    log(service, caller, "record.read", &permit, entry).await?;
-    Ok(page)
+    Ok(Unlogged {
+        page,
+        name: "record.read",
+        permit,
+        entry,
+    })
 }
 
 /// One line of a record's history.

@@ -8,7 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chartkey_domain::grants::{EndReason, GrantFacts, Purpose};
-use chartkey_domain::ids::RecordId;
+use chartkey_domain::ids::{GrantId, RecordId};
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, LinkFacts, LinkProof, PatientFacts, Permit, Refusal};
 use chartkey_domain::shares::{ShareError, ShareStatus, is_token, reader_name};
@@ -82,6 +82,16 @@ pub struct Visitor {
     pub passcode: Option<Zeroizing<String>>,
     /// Who they say they are.
     pub said: Option<String>,
+}
+
+impl Visitor {
+    /// The secret of a visit that they show, as proof or beside it.
+    fn view_secret(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::View(view) => Some(view),
+            Proof::None | Proof::Auth(_) | Proof::Key(_) => self.view.as_deref(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Visitor {
@@ -280,7 +290,7 @@ async fn admit(
 ) -> Result<(), VisitFailure> {
     let now = service.now();
     check_proof(service, visitor, found).await?;
-    let within = begun(service, found, visitor.view.as_deref()).await?;
+    let within = begun(service, found, visitor).await?;
     if within {
         found.go_on();
     }
@@ -328,7 +338,7 @@ async fn check_proof(
             let hash = service.protect().proof_hash(PROOF, found.grant.id.0, auth);
             bool::from(hash.ct_eq(&found.link.auth_hash))
         }
-        Proof::View(view) => begun(service, found, Some(view)).await?,
+        Proof::View(_) => begun(service, found, visitor).await?,
     };
     if holds {
         return Ok(());
@@ -344,17 +354,17 @@ async fn check_proof(
     Err(ShareError::Key.into())
 }
 
-/// Whether a secret names a visit to this link that lasts.
-async fn begun(service: &Service, found: &Found, view: Option<&str>) -> Result<bool, StoreError> {
-    let now = service.now();
-    let Some(hash) = view.and_then(|view| secrets::token_hash(service, VIEW, view)) else {
+/// [`is_within`], outside of any transaction.
+async fn begun(service: &Service, found: &Found, visitor: &Visitor) -> Result<bool, StoreError> {
+    if visitor.view_secret().is_none() {
         return Ok(false);
-    };
-    let grant = found.grant.id;
+    }
+    let (now, grant) = (service.now(), found.grant.id);
+    let (this, visitor) = (service.clone(), visitor.clone());
     service
         .store()
         .read("share.view", move |db| {
-            rows::has_view(db, &hash, grant, now)
+            is_within(db, &this, grant, &visitor, now)
         })
         .await
 }
@@ -529,7 +539,23 @@ pub async fn list_shared(
     Ok(page)
 }
 
-/// Makes an entry durable, if the link still opens at this very moment.
+/// Whether what a visitor does belongs to a visit that lasts.
+fn is_within(
+    db: &mut Reader,
+    service: &Service,
+    grant: GrantId,
+    visitor: &Visitor,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let secret = visitor.view_secret();
+    match secret.and_then(|view| secrets::token_hash(service, VIEW, view)) {
+        Some(hash) => rows::has_view(db, &hash, grant, now),
+        None => Ok(false),
+    }
+}
+
+/// Makes an entry durable, if the link still opens at this very moment or the
+/// visit goes on that its last access began.
 async fn log(
     service: &Service,
     visitor: &Visitor,
@@ -539,11 +565,14 @@ async fn log(
 ) -> Result<(), VisitFailure> {
     let now = service.now();
     let mut rng = service.rng();
-    let visitor = visitor.clone();
+    let (this, visitor) = (service.clone(), visitor.clone());
     service
         .store()
         .write("share.read", move |tx| {
-            let found = find(tx, &visitor.token)?.ok_or(ShareError::Unknown)?;
+            let mut found = find(tx, &visitor.token)?.ok_or(ShareError::Unknown)?;
+            if is_within(tx, &this, found.grant.id, &visitor, now)? {
+                found.go_on();
+            }
             let permit = found.permit(visitor.proof.kind(), action, now)?;
             let entry = say(found.entry(logged, &permit, now));
             let nobody = Caller::nobody(visitor.origin.clone());
@@ -654,11 +683,7 @@ pub(crate) async fn note_download(
             let mut found = find(tx, &visitor.token)?.ok_or(ShareError::Unknown)?;
             let kind = visitor.proof.kind();
             let id = found.grant.id;
-            let view = visitor.view.as_deref();
-            let within = match view.and_then(|view| secrets::token_hash(&this, VIEW, view)) {
-                Some(hash) => rows::has_view(tx, &hash, id, now)?,
-                None => false,
-            };
+            let within = is_within(tx, &this, id, &visitor, now)?;
             if within {
                 found.go_on();
             }

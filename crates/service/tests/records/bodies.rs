@@ -2,8 +2,9 @@
 
 use chartkey_domain::blobs::BlobStore as _;
 use chartkey_domain::ids::BlobId;
+use chartkey_domain::quotas::Quota;
 use chartkey_service::assisted::NewFile;
-use chartkey_service::{blobs, records};
+use chartkey_service::{Failure, blobs, records};
 
 use crate::support::*;
 
@@ -38,5 +39,30 @@ fn bodies_that_nothing_names_are_swept_after_a_day_and_others_stay() {
             "with its record, at once"
         );
         assert_eq!(blobs::sweep(&world.service).await.unwrap(), 1, "its row");
+    });
+}
+
+#[test]
+fn no_more_uploads_are_under_way_than_may_be() {
+    on_every_engine(|world| async move {
+        let ada = world.patient("ada@example.org").await;
+        let patient = ada.patient.unwrap();
+        let create =
+            |n: u8| blobs::create_blob(&world.service, &ada.caller, patient, BlobId(id(n)));
+        let most = u8::try_from(Quota::Uploads.max()).unwrap();
+        for n in 0..most {
+            create(n).await.unwrap();
+        }
+        let full = create(most).await;
+        assert!(
+            matches!(&full, Err(Failure::Full(Quota::Uploads))),
+            "{full:?}"
+        );
+        create(0).await.unwrap();
+        let first = BlobId(id(0));
+        blobs::finish_blob(&world.service, &ada.caller, patient, first, 0)
+            .await
+            .unwrap();
+        create(most).await.unwrap();
     });
 }

@@ -1,11 +1,12 @@
 //! What a client may send that no client of ours would.
 
-use chartkey_domain::ids::{GrantId, PatientId, RecordId};
+use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId};
 use chartkey_domain::records::{RecordType, RecordTypes};
+use chartkey_service::assisted::{Authorship, RecordQuery};
 use chartkey_service::records::{self, create_records};
 use chartkey_service::world::{Person, World};
 use chartkey_service::{blobs, patients};
-use chartkey_store::StoreError;
+use chartkey_store::{StoreError, Tx, params};
 use chartkey_vault::bytes::{Bytes, Bytes32};
 use chartkey_vault::protocol::{KnownTagsRequest, RecipientKind, SealedAdoption, SealedMove};
 
@@ -129,7 +130,12 @@ fn nonsense_of_a_grantee_hides_nothing_and_stops_no_sharing() {
         create_records(&world.service, &bob.caller, junk)
             .await
             .unwrap();
-        assert_eq!(ids(&listed(&world, &ada, patient).await.unwrap()), [lab]);
+        let mut adas = open(&world, &ada).await;
+        let page = adas.list(patient, &RecordQuery::default()).await.unwrap();
+        assert_eq!(ids(&page.items), [lab]);
+        assert_eq!(page.closed, [RecordId(id(9))]);
+        let refused = adas.find(RecordId(id(9)), None).await.unwrap_err();
+        assert_eq!(code(&refused), "record.unopenable");
         let mut all = terms(&world, patient);
         all.types = RecordTypes::all();
         let root = world.admin("admin@example.org").await;
@@ -139,6 +145,54 @@ fn nonsense_of_a_grantee_hides_nothing_and_stops_no_sharing() {
         let waiting = patients::list_unadopted_batches(&world.service, &ada.caller, patient).await;
         assert!(waiting.unwrap().batches.is_empty(), "set aside");
         world.run_jobs().await;
+    });
+}
+
+#[test]
+fn a_record_is_not_shown_under_the_name_of_whoever_did_not_write_it() {
+    on_every_engine(|world| async move {
+        let (ada, bob, patient, lab, _) = clinic(&world).await;
+        let name_author = async |author: AccountId| {
+            let named: Result<u64, StoreError> = world
+                .service
+                .store()
+                .write("test.author", move |tx: &mut Tx| {
+                    tx.execute(
+                        "UPDATE versions SET author_account = ?2 WHERE record_id = ?1",
+                        params![lab, author],
+                    )
+                })
+                .await;
+            assert_eq!(named.unwrap(), 1);
+        };
+        let mut adas = open(&world, &ada).await;
+        let found = adas.find(lab, None).await.unwrap();
+        assert_eq!(found.authorship, Some(Authorship::Signed));
+
+        // Behind the server's back.
+        name_author(bob.account).await;
+        let refused = adas.find(lab, None).await.unwrap_err();
+        assert_eq!(code(&refused), "record.unverified");
+        let page = adas.list(patient, &RecordQuery::default()).await.unwrap();
+        assert!(page.items.is_empty());
+        assert_eq!(page.closed, [lab]);
+        let headers = RecordQuery {
+            headers_only: true,
+            ..RecordQuery::default()
+        };
+        let page = adas.list(patient, &headers).await.unwrap();
+        assert_eq!(
+            page.items[0].authorship, None,
+            "headers alone are not checked"
+        );
+
+        // Whose account is gone, of that nobody can tell.
+        name_author(AccountId(id(77))).await;
+        let found = adas.find(lab, None).await.unwrap();
+        assert_eq!(found.authorship, Some(Authorship::Gone));
+        name_author(ada.account).await;
+        let found = adas.find(lab, None).await.unwrap();
+        assert_eq!(found.authorship, Some(Authorship::Signed));
     });
 }
 

@@ -1,10 +1,13 @@
+use chartkey_domain::ids::{AccountId, Id};
 use chartkey_domain::policy::Refusal;
+use chartkey_domain::quotas::Quota;
 use chartkey_domain::records::{Kinds, RecordType, RecordTypes};
 use chartkey_domain::requests::RequestStatus;
 use chartkey_service::assisted::{AskedTerms, Assisted, RecordQuery};
 use chartkey_service::requests::{self, NewRequest, RequestError};
 use chartkey_service::world::{Person, World};
 use chartkey_service::{Failure, NounError, grants, providers};
+use chartkey_store::{StoreError, Tx, params};
 use zeroize::Zeroizing;
 
 use crate::support::*;
@@ -245,4 +248,90 @@ async fn the_directory_lists_verified_providers_by_their_words() {
             .await
             .is_err()
     );
+}
+
+/// An id of nobody's, the `n`th.
+fn nobodys(n: u64) -> Id {
+    let mut bytes = [0xee; 16];
+    bytes[..8].copy_from_slice(&n.to_be_bytes());
+    Id::from_bytes(bytes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_grants_and_links_live_than_everybody_can_seal_to() {
+    let (world, ada, ng) = cast().await;
+    let patient = ada.patient.unwrap();
+    let filled: Result<(), StoreError> = world
+        .service
+        .store()
+        .write("test.fill", move |tx: &mut Tx| {
+            for n in 0..Quota::Grants.max() {
+                tx.execute(
+                    "INSERT INTO grants (id, patient_id, generation, holder_kind, holder_salt, grant_key, types,
+                        kinds, by_records, valid_from, expires_at, purpose, may_download, write_types, may_reshare,
+                        created_by, created_at, updated_at, keyring, access_count, download_count, statement_seq)
+                     VALUES (?1, ?2, 1, 'link', ?3, ?3, '[]', 0, 0, 0, ?4, 'TREAT', 0, '[]', 0, ?1, 0, 0, ?3, 0, 0, 0)",
+                    params![nobodys(n), patient, [1_u8; 32], i64::MAX / 4_000_000],
+                )?;
+            }
+            Ok(())
+        })
+        .await;
+    filled.unwrap();
+    let mut assisted = Assisted::open(&world.service, &ada.caller).await.unwrap();
+    let terms = terms(&world, &ada);
+    let full = assisted.grant(ng.account, &terms, None, None, None).await;
+    assert!(
+        matches!(&full, Err(Failure::Full(Quota::Grants))),
+        "{full:?}"
+    );
+    let ended: Result<u64, StoreError> = world
+        .service
+        .store()
+        .write("test.end", |tx: &mut Tx| {
+            tx.execute(
+                "UPDATE grants SET ended_at = 1 WHERE id = ?1",
+                params![nobodys(0)],
+            )
+        })
+        .await;
+    assert_eq!(ended.unwrap(), 1);
+    assisted
+        .grant(ng.account, &terms, None, None, None)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_requests_wait_with_a_patient_than_anybody_would_read() {
+    let (world, ada, ng) = cast().await;
+    let first = requests::create_request(&world.service, &ng.caller, ask(&ada), None)
+        .await
+        .unwrap();
+    let row = first.row.clone();
+    let filled: Result<(), StoreError> = world
+        .service
+        .store()
+        .write("test.fill", move |tx: &mut Tx| {
+            for n in 1..Quota::Requests.max() {
+                let mut row = row.clone();
+                row.id = nobodys(n).into();
+                row.asker = AccountId(nobodys(n));
+                chartkey_store::requests::insert(tx, &row)?;
+            }
+            Ok(())
+        })
+        .await;
+    filled.unwrap();
+    let full = requests::create_request(&world.service, &ng.caller, ask(&ada), None).await;
+    assert!(
+        matches!(&full, Err(Failure::Full(Quota::Requests))),
+        "{full:?}"
+    );
+    requests::deny_request(&world.service, &ada.caller, first.row.id)
+        .await
+        .unwrap();
+    requests::create_request(&world.service, &ng.caller, ask(&ada), None)
+        .await
+        .unwrap();
 }

@@ -273,6 +273,76 @@ async fn the_last_access_goes_on_in_its_visit_and_no_other_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_last_access_shows_its_further_pages_until_its_visit_is_over() {
+    let world = World::new().await;
+    let ada = world.patient("ada@example.org").await;
+    let ids = fill(&world, &ada).await;
+    let said = chartkey_domain::shares::NewShare {
+        max_accesses: Some(1),
+        ..said()
+    };
+    let share = share(&world, &ada, &terms(&world, &ada), said).await;
+    let (token, key) = held(&share);
+    let first = visitor(&token, Proof::Auth(key.auth().0));
+    let opened = visit::open_share(&world.service, &first, headers())
+        .await
+        .unwrap();
+    let view = visitor(&token, Proof::View(opened.opened.view));
+    for _ in 0..3 {
+        let page = visit::list_shared(&world.service, &view, headers())
+            .await
+            .unwrap();
+        assert_eq!(page.items[0].id, ids[0].0);
+    }
+    let (seen, visits) = shares::find_share(&world.service, &ada.caller, share.share.grant.id)
+        .await
+        .unwrap();
+    assert_eq!((seen.grant.access_count, visits.len()), (1, 1), "one visit");
+    let again = visit::open_share(&world.service, &first, headers())
+        .await
+        .unwrap_err();
+    assert!(is_ended(&again, ShareStatus::Expired), "{again:?}");
+    world.pass(30 * 60);
+    let over = visit::list_shared(&world.service, &view, headers())
+        .await
+        .unwrap_err();
+    assert!(is_ended(&over, ShareStatus::Expired), "{over:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_ends_where_grants_end_and_no_grant_ends_as_a_link() {
+    let world = World::new().await;
+    let root = world.admin("root@example.org").await;
+    let ada = world.patient("ada@example.org").await;
+    let bob = world.verified_provider("bob@example.org", &root).await;
+    fill(&world, &ada).await;
+    let share = share(&world, &ada, &terms(&world, &ada), said()).await;
+    let (token, key) = held(&share);
+    let mut assisted = Assisted::open(&world.service, &ada.caller).await.unwrap();
+    assisted.revoke_grant(share.share.grant.id).await.unwrap();
+    let gone = assisted::open_shared(&world.service, &with_key(&token, &key), &key)
+        .await
+        .unwrap_err();
+    assert!(is_ended(&gone, ShareStatus::Revoked), "{gone:?}");
+
+    let given = assisted
+        .grant(bob.account, &terms(&world, &ada), None, None, None)
+        .await
+        .unwrap();
+    let refused = shares::revoke_share(&world.service, &ada.caller, given, None)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&refused, Failure::Refused(Refusal::Unknown(_))),
+        "{refused:?}"
+    );
+    let kept = chartkey_service::grants::find_permission(&world.service, &ada.caller, given)
+        .await
+        .unwrap();
+    assert!(kept.grant.ended_at.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn as_many_as_may_open_at_once_do_and_no_more() {
     let world = World::new().await;
     let ada = world.patient("ada@example.org").await;

@@ -43,6 +43,7 @@ pub fn code<E: chartkey_service::NounError>(failure: &chartkey_service::Failure<
         F::Invalid(fields) => format!("invalid {}", fields[0].0),
         F::Rule { code, .. } => (*code).to_owned(),
         F::Limited { .. } => "limited".to_owned(),
+        F::Full(quota) => quota.code().to_owned(),
         F::KeyReused => "key reused".to_owned(),
         F::Vault(error) => error.code().to_owned(),
         F::Store(error) => format!("{error:?}"),

@@ -148,6 +148,34 @@ fn the_same_import_again_changes_nothing_and_a_change_becomes_a_version() {
     assert_eq!((after.created, after.updated, after.unchanged), (0, 0, 1));
 }
 
+#[test]
+fn an_import_that_is_matched_anew_tells_and_finds_what_the_first_try_did() {
+    let observation = |id: &str, value: &str| {
+        format!(
+            r#"{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"text":"Glucose"}},
+            "category":[{{"coding":[{{"code":"laboratory"}}]}}],"valueString":"{value}"}}"#
+        )
+        .replace('\n', " ")
+    };
+    let mut world = World::new();
+    let (mut ana, patient) = world.person(true);
+    let both = [observation("a", "5"), observation("b", "5")].join("\n");
+    let first = world.import(&mut ana, patient, &both);
+    // The tags of both are of a generation that has passed.
+    run(ana.client.begin_generation(patient, &[ana.id], act!(world))).unwrap();
+    world.server.state().lies.conflicts = 1;
+    let mixed = [
+        observation("a", "5"),
+        observation("b", "6"),
+        observation("c", "5"),
+    ]
+    .join("\n");
+    let again = world.import(&mut ana, patient, &mixed);
+    assert_eq!((again.created, again.updated, again.unchanged), (1, 1, 1));
+    assert_eq!(again.known, first.written[..1]);
+    assert_eq!(again.written[0], first.written[1]);
+}
+
 fn kdf() -> KdfParams {
     KdfParams {
         m_kib: 64 * 1024,

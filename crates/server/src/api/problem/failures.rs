@@ -35,6 +35,7 @@ impl<E: NounError> From<Failure<E>> for Problem {
             Failure::Limited { retry_after_secs } => {
                 Self::new("request.limited").with_retry_after(retry_after_secs)
             }
+            Failure::Full(quota) => Self::new(quota.code()),
             Failure::KeyReused => Self::new("idempotency.reused"),
             Failure::Vault(error) => of_vault(&error),
             Failure::Store(error) => of_store(&error),

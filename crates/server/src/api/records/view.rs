@@ -1,7 +1,7 @@
 //! How records look to assisted clients.
 
 use chartkey_domain::ids::PatientId;
-use chartkey_service::assisted::{self, Content};
+use chartkey_service::assisted::{self, Authorship, Content};
 use chartkey_service::records::HistoryItem;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -37,6 +37,11 @@ pub struct RecordView {
     /// The account that wrote this version; null where the server sealed it.
     #[schema(value_type = Option<uuid::Uuid>)]
     author: Option<String>,
+    /// Whether the account that `author` names signed this version: false
+    /// where that account is gone, so that nobody can tell. Absent for what
+    /// the server sealed, and where only headers were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author_verified: Option<bool>,
     /// Counted from 1; the ETag.
     version: u32,
     /// Exact size of the content in bytes.
@@ -111,6 +116,11 @@ impl From<assisted::RecordView> for RecordView {
             value: header.value,
             source: record.source,
             author: record.author.map(|a| a.to_string()),
+            author_verified: match record.authorship {
+                None | Some(Authorship::Server) => None,
+                Some(Authorship::Signed) => Some(true),
+                Some(Authorship::Gone) => Some(false),
+            },
             version: record.version,
             size: fields.size,
             content_type: fields.content_type,
@@ -129,6 +139,11 @@ pub struct PageView {
     items: Vec<RecordView>,
     /// `cursor` of the next page.
     next: Option<String>,
+    /// Records of this page that are not shown: what is stored of them does not
+    /// open, or was not written by whom it names. Each answers why by its id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<uuid::Uuid>)]
+    closed: Vec<String>,
 }
 
 impl From<assisted::Page> for PageView {
@@ -136,6 +151,7 @@ impl From<assisted::Page> for PageView {
         Self {
             items: page.items.into_iter().map(RecordView::from).collect(),
             next: page.next,
+            closed: page.closed.iter().map(ToString::to_string).collect(),
         }
     }
 }

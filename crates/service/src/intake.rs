@@ -9,6 +9,7 @@
 //! page at a time, and goes nowhere else.
 
 mod attachments;
+mod normalise;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -338,7 +339,8 @@ impl Intake<'_> {
         let source = self.opened.row.id.to_string();
         let identity = format!("{}#attachment", about.identity);
         let tag = identity_tag(dedup, &source, "", &identity).0;
-        let content = content_tag(dedup, &file.fingerprint).0;
+        let form = SecretBytes::new(normalise::normal_form(&file.content_type, &file.bytes));
+        let content = content_tag(dedup, form.as_bytes()).0;
         let known = self.known(vec![tag]).await?.pop().unwrap_or(Known::New);
         if known.same(content, content, about.changed_at).is_some()
             || matches!(known, Known::Gone(_))

@@ -6,6 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use chartkey_crypto::{SecretBytes, encode};
 use chartkey_domain::connections::SourceFile;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::normalise::normal_form;
 
 /// Largest file that is put into its resource, in bytes: sealed it still fits
 /// into a message. A larger one becomes a record of its own.
@@ -128,7 +131,11 @@ impl Pointing {
                 }
             }
         }
-        let digest = file.map(|file| file.fingerprint).unwrap_or_default();
+        let digest = file.map(|file| {
+            let form = SecretBytes::new(normal_form(&file.content_type, &file.bytes));
+            <[u8; 32]>::from(Sha256::digest(form.as_bytes()))
+        });
+        let digest = digest.unwrap_or_default();
         encode::lp(&[stable.to_string().as_bytes(), &digest])
     }
 
@@ -171,7 +178,6 @@ mod tests {
         SourceFile {
             content_type: "application/pdf".to_owned(),
             bytes: Zeroizing::new(bytes.to_vec()),
-            fingerprint: [bytes.len().try_into().unwrap(); 32],
         }
     }
 
@@ -211,7 +217,7 @@ mod tests {
         assert_eq!(one, again);
         let titled = at("Binary/1", "2026-01-01", "b").canonical(Some(&file(b"x")));
         assert_ne!(one, titled);
-        let other = at("Binary/1", "2026-01-01", "a").canonical(Some(&file(b"yy")));
+        let other = at("Binary/1", "2026-01-01", "a").canonical(Some(&file(b"y")));
         assert_ne!(one, other);
     }
 }

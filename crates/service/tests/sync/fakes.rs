@@ -12,7 +12,6 @@ use chartkey_domain::connections::{
 use chartkey_domain::doors::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
@@ -301,7 +300,6 @@ impl Source for Fakes {
                 Ok(SourceFile {
                     content_type: content_type.unwrap_or("application/pdf").to_owned(),
                     bytes: Zeroizing::new(bytes.clone()),
-                    fingerprint: Sha256::digest(bytes).into(),
                 })
             })
             .await

@@ -286,6 +286,23 @@ pub(crate) fn permit_answer(
     Ok((row, permit))
 }
 
+/// Whether the caller may answer a request that waits: asked before anything of
+/// the patient is opened for it.
+pub(crate) async fn may_answer(
+    service: &Service,
+    caller: &Caller,
+    id: RequestId,
+) -> Result<RequestRow, RequestFailure> {
+    let now = service.now();
+    let asking = caller.clone();
+    service
+        .store()
+        .read("request.answer", move |db| {
+            permit_answer(db, &asking, id, now).map(|(row, _)| row)
+        })
+        .await
+}
+
 /// What was asked for, as terms that an answer must stay within.
 pub(crate) fn asked_terms(row: &RequestRow, now: Timestamp) -> NewTerms {
     NewTerms {

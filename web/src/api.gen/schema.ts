@@ -373,6 +373,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/rekey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * "Change my keys": a new account seed, new generations of the patients that
+         *     the account manages, its keyrings sealed anew, only the present ways in.
+         * @description Every other session ends. Links end with the generation that they belong
+         *     to. Assisted clients get a new session and a new recovery code; sealed
+         *     clients, who made both themselves, get 204 and keep their session.
+         */
+        post: operations["rekey_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/session": {
         parameters: {
             query?: never;
@@ -1034,12 +1057,471 @@ export interface paths {
         };
         get?: never;
         /**
-         * Ends a grant: from the next request on, anywhere. A sealed client sends its
-         *     signed end along.
+         * Ends a grant, or a link: from the next request on, anywhere. A sealed client
+         *     sends its signed end along.
          */
         put: operations["revoke_grant"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/claims": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Claims on charts that one opened, and one's own, newest first. */
+        get: operations["list_claims"];
+        put?: never;
+        /**
+         * Claims a chart. By invitation it waits for the practitioner; with a sheet it
+         *     needs nobody, and an assisted caller owns the chart with this call.
+         */
+        post: operations["create_claim"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/claims/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Confirms or refuses a claim. */
+        put: operations["answer_claim"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/claims/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a confirmed chart over: the claimant's first generation. */
+        post: operations["complete_claim"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own connections. */
+        get: operations["list_connections"];
+        put?: never;
+        /** Makes a connection; with `patient_id`, attaches the first patient to it. */
+        post: operations["create_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One connection, to its owner. */
+        get: operations["find_connection"];
+        /** Changes a connection. */
+        put: operations["update_connection"];
+        post?: never;
+        /**
+         * Deletes a connection with everything that waits on it. What was pulled stays
+         *     in the record, what was pushed at the platform.
+         */
+        delete: operations["delete_connection"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/patients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is on one's connection, in the order of their ids. */
+        get: operations["list_attachments"];
+        put?: never;
+        /**
+         * Puts a patient on one's connection, or replaces the terms on which they are
+         *     there.
+         */
+        post: operations["attach_patient"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/patients/{patient}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes a patient off a connection: its owner may, and whoever manages the
+         *     record. What waits is cancelled.
+         */
+        delete: operations["detach_patient"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries a connection: one cheap call to the other end. */
+        post: operations["verify_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Deliveries of one's own connections in one state, newest first: hand-offs to
+         *     do, given up, to be looked at.
+         */
+        get: operations["list_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Closes a hand-off, tries a delivery again, or lets it be. */
+        put: operations["update_delivery"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One document with its content. */
+        get: operations["find_document"];
+        /** A new version of a document. `If-Match` names the version that it replaces. */
+        put: operations["update_document"];
+        post?: never;
+        /** Deletes a document for good: whoever manages the chart. */
+        delete: operations["delete_document"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One line of a synchronization log. */
+        get: operations["find_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The signed-in practitioner's caseload, oldest first, without what is medical. */
+        get: operations["list_charts"];
+        put?: never;
+        /**
+         * Opens a chart and invites its patient to claim it. Practitioners of a type in
+         *     `CASELOAD_TYPES`.
+         */
+        post: operations["create_chart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One patient: for their practitioner, and for whoever was granted
+         *     `demographics`.
+         */
+        get: operations["find_chart"];
+        /**
+         * Changes a patient: everything while the chart is unclaimed; afterwards what
+         *     the platform calls them, and what the grant lets write.
+         */
+        put: operations["update_chart"];
+        post?: never;
+        /** Destroys an unclaimed chart with everything in it. */
+        delete: operations["delete_chart"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/claim-sheet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a claim sheet: whoever has it takes the chart over without anybody's
+         *     confirmation. The sheet before counts no longer.
+         */
+        post: operations["create_claim_sheet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a patient is connected to, for whoever may see their synchronisation. */
+        get: operations["list_patient_connections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A patient's documents as far as the caller's grant reaches, without content. */
+        get: operations["list_documents"];
+        put?: never;
+        /** Adds a document: text as JSON, or a file as a form. */
+        post: operations["create_document"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Invites the patient of an unclaimed chart once more; the invitation before
+         *     counts no longer.
+         */
+        post: operations["create_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A patient's synchronization log, newest first. */
+        get: operations["list_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/owed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the caller can seal of what is owed to a patient's destinations. Sealed
+         *     clients; assisted ones seal it with any request.
+         */
+        get: operations["list_owed"];
+        put?: never;
+        /** Version keys, sealed to the destinations that they are owed to. */
+        post: operations["seal_owed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Synchronises a patient now: dieticians their caseload, patients themselves. */
+        post: operations["start_sync"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/syncs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a synchronisation stands, for live progress. */
+        get: operations["find_sync"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every user, newest first. Admins only. */
+        get: operations["list_users"];
+        put?: never;
+        /**
+         * Invites somebody by mail: any type for an admin, patients for a practitioner
+         *     with a caseload. They have no keys until they sign in for the first time.
+         */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One user: oneself, or any for an admin. */
+        get: operations["find_user"];
+        /** Changes a user: oneself, or any for an admin. */
+        put: operations["update_user"];
+        post?: never;
+        /** Ends a user's sign-in. A patient's record is destroyed by its owner only. */
+        delete: operations["delete_user"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1215,6 +1697,36 @@ export interface components {
             /** @description Types to write; those asked for where absent. */
             write_types?: string[] | null;
         };
+        /** @description A patient for a connection. */
+        AttachRequest: {
+            authorization?: components["schemas"]["AuthorizationRequest"] | null;
+            include_sensitive?: components["schemas"]["Sensitive"] | null;
+            /** Format: uuid */
+            patient_id: string;
+            /** @description Types that pass; all where absent. */
+            record_types?: string[];
+            remote_patient_id?: components["schemas"]["SecretText"] | null;
+            statement?: components["schemas"]["SignedDestination"] | null;
+        };
+        /** @description A patient on a connection, to its owner. */
+        AttachmentView: {
+            authorization?: components["schemas"]["AuthorizationRequest"] | null;
+            /** Format: uuid */
+            connection_id: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            last_run_at?: string | null;
+            /** Format: date-time */
+            next_due?: string | null;
+            /** Format: uuid */
+            patient_id: string;
+            problem?: string | null;
+            /** @description Types that pass; all where empty. */
+            record_types: string[];
+            remote_patient_id?: string | null;
+            state: string;
+        };
         /** @description An entry of the trail: what was logged, and its id. */
         AuditView: Record<string, never> & {
             /** @description Who did it. */
@@ -1224,6 +1736,14 @@ export interface components {
              * @description Its place in the log: the id to ask a proof for.
              */
             id: number;
+        };
+        /** @description How somebody authorised that an unclaimed chart is connected. */
+        AuthorizationRequest: {
+            /** @description How: `paper`, `verbal`, … */
+            method: string;
+            note?: string | null;
+            /** @description The day, `YYYY-MM-DD`. */
+            obtained_on: string;
         };
         /** @description What opens a batch, as far as the caller may have it. */
         BatchKey: {
@@ -1252,6 +1772,71 @@ export interface components {
          * @description Exactly 32 bytes, base64 in JSON: hashes, tags, commitments, salts.
          */
         Bytes32: string;
+        /** @description What changes of a patient; what is left out stays. */
+        ChartChangeRequest: {
+            carepatron_patient_id?: components["schemas"]["PlatformId"] | null;
+            contact_details?: string | null;
+            date_of_birth?: string | null;
+            dietary_preferences?: components["schemas"]["SecretText"] | null;
+            email?: string | null;
+            medical_history?: components["schemas"]["SecretText"] | null;
+            name?: string | null;
+        };
+        /** @description Who a new chart is about. */
+        ChartRequest: {
+            carepatron_patient_id?: components["schemas"]["PlatformId"] | null;
+            contact_details?: string | null;
+            /**
+             * Format: date
+             * @description A claim by mail must name it.
+             */
+            date_of_birth?: string | null;
+            dietary_preferences?: components["schemas"]["SecretText"] | null;
+            /** @description Where the invitation goes. */
+            email: string;
+            medical_history?: components["schemas"]["SecretText"] | null;
+            name: string;
+        };
+        /** @description A patient of a practice. */
+        ChartView: {
+            /**
+             * Format: date-time
+             * @description When the caller's access ends, once the chart is claimed.
+             */
+            access_ends_at?: string | null;
+            /** @description What the practice platform calls the patient. */
+            carepatron_patient_id?: string | null;
+            /** @description Whether the patient owns the chart. */
+            claimed: boolean;
+            contact_details?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date */
+            date_of_birth?: string | null;
+            dietary_preferences?: components["schemas"]["SecretText"] | null;
+            /** @description Where the patient was invited. */
+            email?: string | null;
+            /**
+             * Format: date-time
+             * @description When an unclaimed chart is destroyed.
+             */
+            expires_at?: string | null;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: date-time
+             * @description Until when the newest invitation counts.
+             */
+            invited_until?: string | null;
+            medical_history?: components["schemas"]["SecretText"] | null;
+            name: string;
+            /**
+             * Format: uuid
+             * @description The practitioner who opened the chart; null for patients who came by
+             *     themselves.
+             */
+            user_id?: string | null;
+        };
         /** @description A signed checkpoint. */
         CheckpointJson: {
             /** @description The signed note (C2SP tlog-checkpoint). */
@@ -1271,6 +1856,69 @@ export interface components {
              */
             uploaded: number;
         };
+        /** @description What the practitioner says to a claim. */
+        ClaimAnswer: {
+            /** @description `confirm` or `refuse`. */
+            decision: string;
+            /**
+             * Format: byte
+             * @description The seed sealed to the claimant. Sealed clients only.
+             */
+            sealed_seed?: string | null;
+        };
+        /**
+         * @description What shows that a chart is one's own: the mail's token with the day of birth,
+         *     or what a sheet carries.
+         */
+        ClaimRequest: {
+            /**
+             * Format: byte
+             * @description Derived from the sheet's key.
+             */
+            claim_auth?: string | null;
+            claim_key?: components["schemas"]["SecretText"] | null;
+            /**
+             * Format: date
+             * @description The day of birth that the practice knows.
+             */
+            date_of_birth?: string | null;
+            invitation?: components["schemas"]["SecretText"] | null;
+            /**
+             * Format: uuid
+             * @description The chart that a sheet names.
+             */
+            patient_id?: string | null;
+        };
+        /** @description A claim as both sides see it. */
+        ClaimView: {
+            /** Format: date-time */
+            answered_at?: string | null;
+            /** Format: date-time */
+            asked_at: string;
+            claimant_email: string;
+            /** Format: uuid */
+            claimant_id: string;
+            claimant_name: string;
+            /** @description Whether the claimant's address is the one that was invited. */
+            email_matches: boolean;
+            /**
+             * Format: int32
+             * @description The generation of the patient's seed.
+             */
+            generation: number;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            patient_id: string;
+            practitioner_name: string;
+            /** @description `asked`, `confirmed`, `refused`, `done`. */
+            state: string;
+            /**
+             * Format: byte
+             * @description For whoever showed a sheet: the seed wrapped under its key.
+             */
+            wrapped_seed?: string | null;
+        };
         /** @description A code with its system and display. */
         CodeView: {
             /** @description The code. */
@@ -1279,6 +1927,71 @@ export interface components {
             display?: string | null;
             /** @description URI of the code system. */
             system?: string | null;
+        };
+        /**
+         * @description What changes; what is left out stays. Another address, or another kind of
+         *     credentials, erases the credentials.
+         */
+        ConnectionChangeRequest: {
+            base_url?: string | null;
+            credentials?: components["schemas"]["CredentialsRequest"] | null;
+            name?: string | null;
+            /** @description Stops it for now, or lets it go on. */
+            paused?: boolean | null;
+            schedule?: string | null;
+            settings?: Record<string, never> | null;
+        };
+        /** @description A connection to be made, perhaps with its first patient. */
+        ConnectionRequest: {
+            authorization?: components["schemas"]["AuthorizationRequest"] | null;
+            /** @description The configured default (`HEALTHCARE_API_URL`) for sources where absent. */
+            base_url?: string | null;
+            credentials?: components["schemas"]["CredentialsRequest"] | null;
+            direction: string;
+            include_sensitive?: components["schemas"]["Sensitive"] | null;
+            kind: string;
+            name?: string | null;
+            /**
+             * Format: uuid
+             * @description The first patient on it.
+             */
+            patient_id?: string | null;
+            record_types?: string[];
+            remote_patient_id?: components["schemas"]["SecretText"] | null;
+            /** @description `hourly`, `daily`, `manual` or a cron line; `daily` where absent. */
+            schedule?: string | null;
+            /** @description What only the kind understands. */
+            settings?: Record<string, never> | null;
+        };
+        /** @description A connection, to its owner. */
+        ConnectionView: {
+            base_url: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The kind of credentials; these are never told. */
+            credentials: string;
+            /** @description `source` or `destination`. */
+            direction: string;
+            /** @description It takes no documents: a person files them. */
+            hands_off: boolean;
+            /** Format: uuid */
+            id: string;
+            /** @description `fhir`, `carepatron`, `cliniko`, `healthie`, `rest`. */
+            kind: string;
+            name: string;
+            /** @description Why it needs attention, as a word. */
+            problem?: string | null;
+            /**
+             * Format: byte
+             * @description A destination's public key, for the statement that attaches a patient.
+             */
+            public_key?: string | null;
+            schedule: string;
+            settings: Record<string, never>;
+            /** @description `ok`, `needs_attention`, `paused`. */
+            state: string;
+            /** Format: date-time */
+            updated_at: string;
         };
         /** @description That the log of `to` entries continues the log of `from` entries. */
         ConsistencyView: {
@@ -1329,11 +2042,96 @@ export interface components {
             /** @description The wrapped cover. */
             wrapped: components["schemas"]["Bytes"];
         };
+        /** @description What a connection proves itself with: written, and never read again. */
+        CredentialsRequest: {
+            /** @enum {string} */
+            type: "none";
+        } | {
+            /** @description The token. */
+            token: components["schemas"]["SecretText"];
+            /** @enum {string} */
+            type: "bearer";
+        } | {
+            password?: components["schemas"]["SecretText"] | null;
+            /** @enum {string} */
+            type: "basic";
+            /** @description The user, or an API key. */
+            username: components["schemas"]["SecretText"];
+        } | {
+            /** @description Its name. */
+            name: string;
+            /** @enum {string} */
+            type: "header";
+            /** @description Its value. */
+            value: components["schemas"]["SecretText"];
+        } | {
+            /** @description `ES384` (where absent) or `RS384`. */
+            algorithm?: string | null;
+            /** @description Registered with the server. */
+            client_id: string;
+            /** @description `kid` of the key. */
+            key_id: string;
+            /** @description PKCS#8 PEM. */
+            private_key: components["schemas"]["SecretText"];
+            /** @description `system/*.rs` where absent. */
+            scope?: string | null;
+            /** @description Discovered where absent. */
+            token_url?: string | null;
+            /** @enum {string} */
+            type: "backend_services";
+        } | {
+            /** @description Registered with the server. */
+            client_id: string;
+            client_secret?: components["schemas"]["SecretText"] | null;
+            /** @description Where tokens come from. */
+            token_url: string;
+            /** @enum {string} */
+            type: "smart";
+        };
         /**
          * @description Whether a request is granted.
          * @enum {string}
          */
         DecisionView: "approve" | "deny";
+        /** @description What a person decides about a delivery. */
+        DeliveryDecision: {
+            /**
+             * @description `filed` closes a hand-off; `retry` tries again what was given up; `dismiss`
+             *     lets it be.
+             */
+            decision: string;
+        };
+        /** @description A delivery, to the owner of its connection. */
+        DeliveryView: {
+            /** Format: int32 */
+            attempts: number;
+            /** Format: uuid */
+            connection_id: string;
+            connection_name: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            document_id: string;
+            /** Format: uuid */
+            id: string;
+            /** @description `put` or `remove`. */
+            operation: string;
+            /** Format: uuid */
+            patient_id: string;
+            problem?: string | null;
+            record_type?: string | null;
+            /** @description Where it stands, in a sentence. */
+            sentence: string;
+            /**
+             * @description `owed`, `ready`, `sending`, `done`, `needs_review`, `handed_off`, `dead`,
+             *     `cancelled`, `superseded`.
+             */
+            state: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int32 */
+            version: number;
+        };
         /** @description Off or on. */
         DisableRequest: {
             /** @description `true` ends sign-in and every session; `false` allows it again. */
@@ -1378,6 +2176,51 @@ export interface components {
             /** @description Where the next page begins; null on the last. */
             next?: string | null;
             patient_id: string;
+        };
+        /** @description A text document. */
+        DocumentRequest: {
+            content: string;
+            /** @description A FHIR date of any precision. */
+            date?: string | null;
+            /** @description Who the practice has it from. */
+            source?: string | null;
+            title?: string | null;
+            /** @description In the practice's words: kept as they are, and mapped to a record type. */
+            type: string;
+        };
+        /** @description A document: a record by another name. */
+        DocumentView: {
+            /**
+             * Format: uuid
+             * @description The account that wrote this version; null where the server sealed it.
+             */
+            author?: string | null;
+            /** @description The text; absent for FHIR resources and files, and in lists. */
+            content?: string | null;
+            content_type: string;
+            /** @description Where the bytes of a file are fetched. */
+            content_url?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** @description What day it is about, of any FHIR precision. */
+            date?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            patient_id: string;
+            /** @description The record type that it was mapped to. */
+            record_type: string;
+            /** @description The FHIR JSON of a resource. */
+            resource?: Record<string, never> | null;
+            /** @description Who the practice has it from, else how it came. */
+            source: string;
+            title: string;
+            /** @description As it was written, else the record type. */
+            type: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: int32 */
+            version: number;
         };
         /** @description How often something was downloaded. */
         DownloadedView: {
@@ -1691,6 +2534,29 @@ export interface components {
             /** @description Names the reading for pages, blobs and downloads. */
             view: string;
         };
+        /** @description A line of the synchronization log. */
+        LogView: {
+            /** @description `manual sync`, `automatic update`, `push` or `request`. */
+            action: string;
+            /** Format: uuid */
+            connection_id?: string | null;
+            /** @description What happened, in a sentence. */
+            details: string;
+            /** Format: uuid */
+            document_id?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            patient_id: string;
+            /** @description `success`, `error` or `pending`. */
+            status: string;
+            /** @description The step, as a word. */
+            step: string;
+            /** Format: uuid */
+            sync_id?: string | null;
+            /** Format: date-time */
+            timestamp: string;
+        };
         /** @description An address with a password, or with what a client made of it. */
         LoginRequest: {
             auth_key?: components["schemas"]["Bytes32"] | null;
@@ -1799,8 +2665,50 @@ export interface components {
             /** @description Our URL with the key in its fragment. */
             url?: string | null;
         };
+        /** @description A portion of what is owed, with what opens it for the caller. */
+        Owed: {
+            /** @description The destinations, each once. */
+            destinations: components["schemas"]["OwedDestination"][];
+            /** @description What is owed to whom. */
+            items: components["schemas"]["OwedVersion"][];
+            /** @description Whether there is more. */
+            more: boolean;
+            /** @description The versions, without bodies, and their batches. */
+            page: components["schemas"]["SealedPage"];
+            /** @description Whose record. */
+            patient: components["schemas"]["Id"];
+        };
+        /** @description A destination that versions are owed to. */
+        OwedDestination: {
+            /** @description Which. */
+            connection: components["schemas"]["Id"];
+            /** @description Who attached the patient, and on what terms. */
+            statement: components["schemas"]["SignedDestination"];
+        };
+        /** @description A version key sealed to a destination. */
+        OwedEnvelope: components["schemas"]["OwedVersion"] & {
+            /** @description The sealed key. */
+            sealed: components["schemas"]["Bytes"];
+        };
+        /** @description A version that is owed to a destination. */
+        OwedVersion: {
+            /** @description To which destination. */
+            connection: components["schemas"]["Id"];
+            /** @description Of which record. */
+            record: components["schemas"]["Id"];
+            /**
+             * Format: int32
+             * @description Which version.
+             */
+            version: number;
+        };
         /** @description A page of records. */
         PageView: {
+            /**
+             * @description Records of this page that are not shown: what is stored of them does not
+             *     open, or was not written by whom it names. Each answers why by its id.
+             */
+            closed?: string[];
             items: components["schemas"]["RecordView"][];
             /** @description `cursor` of the next page. */
             next?: string | null;
@@ -1834,6 +2742,30 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_AttachmentView: {
+            /** @description The items. */
+            items: {
+                authorization?: components["schemas"]["AuthorizationRequest"] | null;
+                /** Format: uuid */
+                connection_id: string;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                last_run_at?: string | null;
+                /** Format: date-time */
+                next_due?: string | null;
+                /** Format: uuid */
+                patient_id: string;
+                problem?: string | null;
+                /** @description Types that pass; all where empty. */
+                record_types: string[];
+                remote_patient_id?: string | null;
+                state: string;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_AuditView: {
             /** @description The items. */
             items: (Record<string, never> & {
@@ -1849,6 +2781,51 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_ChartView: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When the caller's access ends, once the chart is claimed.
+                 */
+                access_ends_at?: string | null;
+                /** @description What the practice platform calls the patient. */
+                carepatron_patient_id?: string | null;
+                /** @description Whether the patient owns the chart. */
+                claimed: boolean;
+                contact_details?: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date */
+                date_of_birth?: string | null;
+                dietary_preferences?: components["schemas"]["SecretText"] | null;
+                /** @description Where the patient was invited. */
+                email?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When an unclaimed chart is destroyed.
+                 */
+                expires_at?: string | null;
+                /** Format: uuid */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description Until when the newest invitation counts.
+                 */
+                invited_until?: string | null;
+                medical_history?: components["schemas"]["SecretText"] | null;
+                name: string;
+                /**
+                 * Format: uuid
+                 * @description The practitioner who opened the chart; null for patients who came by
+                 *     themselves.
+                 */
+                user_id?: string | null;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_CheckpointJson: {
             /** @description The items. */
             items: {
@@ -1858,6 +2835,212 @@ export interface components {
                 signed_at: string;
                 /** Format: int64 */
                 tree_size: number;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ClaimView: {
+            /** @description The items. */
+            items: {
+                /** Format: date-time */
+                answered_at?: string | null;
+                /** Format: date-time */
+                asked_at: string;
+                claimant_email: string;
+                /** Format: uuid */
+                claimant_id: string;
+                claimant_name: string;
+                /** @description Whether the claimant's address is the one that was invited. */
+                email_matches: boolean;
+                /**
+                 * Format: int32
+                 * @description The generation of the patient's seed.
+                 */
+                generation: number;
+                /** Format: uuid */
+                id: string;
+                /** Format: uuid */
+                patient_id: string;
+                practitioner_name: string;
+                /** @description `asked`, `confirmed`, `refused`, `done`. */
+                state: string;
+                /**
+                 * Format: byte
+                 * @description For whoever showed a sheet: the seed wrapped under its key.
+                 */
+                wrapped_seed?: string | null;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_ConnectionView: {
+            /** @description The items. */
+            items: {
+                base_url: string;
+                /** Format: date-time */
+                created_at: string;
+                /** @description The kind of credentials; these are never told. */
+                credentials: string;
+                /** @description `source` or `destination`. */
+                direction: string;
+                /** @description It takes no documents: a person files them. */
+                hands_off: boolean;
+                /** Format: uuid */
+                id: string;
+                /** @description `fhir`, `carepatron`, `cliniko`, `healthie`, `rest`. */
+                kind: string;
+                name: string;
+                /** @description Why it needs attention, as a word. */
+                problem?: string | null;
+                /**
+                 * Format: byte
+                 * @description A destination's public key, for the statement that attaches a patient.
+                 */
+                public_key?: string | null;
+                schedule: string;
+                settings: Record<string, never>;
+                /** @description `ok`, `needs_attention`, `paused`. */
+                state: string;
+                /** Format: date-time */
+                updated_at: string;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_DeliveryView: {
+            /** @description The items. */
+            items: {
+                /** Format: int32 */
+                attempts: number;
+                /** Format: uuid */
+                connection_id: string;
+                connection_name: string;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: uuid */
+                document_id: string;
+                /** Format: uuid */
+                id: string;
+                /** @description `put` or `remove`. */
+                operation: string;
+                /** Format: uuid */
+                patient_id: string;
+                problem?: string | null;
+                record_type?: string | null;
+                /** @description Where it stands, in a sentence. */
+                sentence: string;
+                /**
+                 * @description `owed`, `ready`, `sending`, `done`, `needs_review`, `handed_off`, `dead`,
+                 *     `cancelled`, `superseded`.
+                 */
+                state: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: int32 */
+                version: number;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_DocumentView: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: uuid
+                 * @description The account that wrote this version; null where the server sealed it.
+                 */
+                author?: string | null;
+                /** @description The text; absent for FHIR resources and files, and in lists. */
+                content?: string | null;
+                content_type: string;
+                /** @description Where the bytes of a file are fetched. */
+                content_url?: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** @description What day it is about, of any FHIR precision. */
+                date?: string | null;
+                /** Format: uuid */
+                id: string;
+                /** Format: uuid */
+                patient_id: string;
+                /** @description The record type that it was mapped to. */
+                record_type: string;
+                /** @description The FHIR JSON of a resource. */
+                resource?: Record<string, never> | null;
+                /** @description Who the practice has it from, else how it came. */
+                source: string;
+                title: string;
+                /** @description As it was written, else the record type. */
+                type: string;
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: int32 */
+                version: number;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_LogView: {
+            /** @description The items. */
+            items: {
+                /** @description `manual sync`, `automatic update`, `push` or `request`. */
+                action: string;
+                /** Format: uuid */
+                connection_id?: string | null;
+                /** @description What happened, in a sentence. */
+                details: string;
+                /** Format: uuid */
+                document_id?: string | null;
+                /** Format: uuid */
+                id: string;
+                /** Format: uuid */
+                patient_id: string;
+                /** @description `success`, `error` or `pending`. */
+                status: string;
+                /** @description The step, as a word. */
+                step: string;
+                /** Format: uuid */
+                sync_id?: string | null;
+                /** Format: date-time */
+                timestamp: string;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_PatientConnectionView: {
+            /** @description The items. */
+            items: {
+                /** Format: uuid */
+                connection_id: string;
+                /** Format: date-time */
+                created_at: string;
+                direction: string;
+                /**
+                 * Format: uuid
+                 * @description Under which grant; null for whoever managed the record then.
+                 */
+                grant_id?: string | null;
+                kind: string;
+                /** Format: date-time */
+                last_run_at?: string | null;
+                name: string;
+                /** Format: date-time */
+                next_due?: string | null;
+                /**
+                 * Format: uuid
+                 * @description Whose connection it is.
+                 */
+                owner_id: string;
+                problem?: string | null;
+                /** @description Types that pass; all where empty. */
+                record_types: string[];
+                state: string;
             }[];
             /** @description Where the next page begins; null on the last. */
             next?: string | null;
@@ -2048,6 +3231,31 @@ export interface components {
             /** @description Where the next page begins; null on the last. */
             next?: string | null;
         };
+        /** @description A page of a list. */
+        Page_UserView: {
+            /** @description The items. */
+            items: {
+                /** @description What the practice platform calls them. */
+                carepatron_id?: string | null;
+                /** Format: date-time */
+                created_at: string;
+                email: string;
+                /**
+                 * Format: uuid
+                 * @description The account.
+                 */
+                id: string;
+                /** @description Invited, and not come yet: no keys, and nothing can be granted to them. */
+                invited: boolean;
+                name: string;
+                /** @description `Patient`, `Admin`, or a provider's type such as `Dietician`. */
+                type: string;
+                /** Format: date-time */
+                updated_at: string;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
         /** @description That a passcode is missing or wrong. */
         PasscodeDue: {
             /**
@@ -2060,6 +3268,34 @@ export interface components {
         PasswordRequest: {
             current_password: components["schemas"]["SecretText"];
             new_password: components["schemas"]["SecretText"];
+        };
+        /** @description What a patient is connected to: names and states. */
+        PatientConnectionView: {
+            /** Format: uuid */
+            connection_id: string;
+            /** Format: date-time */
+            created_at: string;
+            direction: string;
+            /**
+             * Format: uuid
+             * @description Under which grant; null for whoever managed the record then.
+             */
+            grant_id?: string | null;
+            kind: string;
+            /** Format: date-time */
+            last_run_at?: string | null;
+            name: string;
+            /** Format: date-time */
+            next_due?: string | null;
+            /**
+             * Format: uuid
+             * @description Whose connection it is.
+             */
+            owner_id: string;
+            problem?: string | null;
+            /** @description Types that pass; all where empty. */
+            record_types: string[];
+            state: string;
         };
         /** @description A patient in one's profile. */
         PatientJson: {
@@ -2152,6 +3388,8 @@ export interface components {
             /** @description Types to write. */
             write_types: string[];
         };
+        /** @description What a platform calls somebody: a number or a text. */
+        PlatformId: number | string;
         /** @description A problem as it is written. */
         Problem: {
             /**
@@ -2327,6 +3565,12 @@ export interface components {
              * @description The account that wrote this version; null where the server sealed it.
              */
             author?: string | null;
+            /**
+             * @description Whether the account that `author` names signed this version: false
+             *     where that account is gone, so that nobody can tell. Absent for what
+             *     the server sealed, and where only headers were asked for.
+             */
+            author_verified?: boolean | null;
             /** @description Codes of what it is. */
             codes: components["schemas"]["CodeView"][];
             /** @description The text, unless only headers were asked for. */
@@ -2406,6 +3650,8 @@ export interface components {
         /** @description What the first half of a sealed recovery answers. */
         RecoverTicketView: {
             account_id: components["schemas"]["Id"];
+            /** @description The seeds before it, each wrapped under its successor, newest first. */
+            previous_seeds?: components["schemas"]["Bytes"][];
             ticket: components["schemas"]["SecretText"];
             /** @description The account seed as the recovery code wraps it. */
             wrapped_seed: components["schemas"]["Bytes"];
@@ -2445,6 +3691,10 @@ export interface components {
             index: number;
             /** @description Why, with the place in it. */
             reason: string;
+        };
+        /** @description The present password. */
+        RekeyRequest: {
+            password: components["schemas"]["SecretText"];
         };
         /** @description What a provider asks for. */
         RequestRequest: {
@@ -2514,6 +3764,21 @@ export interface components {
              */
             kind: string;
         };
+        /** @description One connection in a synchronisation. */
+        RunView: {
+            /** Format: uuid */
+            connection_id: string;
+            counts: components["schemas"]["CountsView"];
+            direction: string;
+            /** Format: date-time */
+            finished_at?: string | null;
+            name: string;
+            problem?: string | null;
+            /** Format: date-time */
+            run_at: string;
+            /** @description `queued`, `running`, `done`, `partial`, `failed`. */
+            state: string;
+        };
         /** @description `POST /api/patients/{id}/adopt`: batches wrapped by a manager. */
         SealedAdoption: {
             /** @description The batches, wrapped. */
@@ -2546,6 +3811,23 @@ export interface components {
             /** @description UUIDv7, made by the writer. */
             id: components["schemas"]["Id"];
             wrapped?: components["schemas"]["Bytes"] | null;
+        };
+        /**
+         * @description The same from a sealed client, which makes the patient's first generation
+         *     itself, and its own grant afterwards.
+         */
+        SealedChartRequest: {
+            carepatron_patient_id?: components["schemas"]["PlatformId"] | null;
+            contact_details?: string | null;
+            date_of_birth?: string | null;
+            email: string;
+            name: string;
+            patient: components["schemas"]["NewPatient"];
+        };
+        /** @description How many were taken. */
+        SealedCount: {
+            /** Format: int64 */
+            sealed: number;
         };
         /** @description `POST /api/patients/{id}/epochs`: epochs begin, keyrings are made anew. */
         SealedEpochs: {
@@ -2634,6 +3916,13 @@ export interface components {
             /** @description All versions, ascending, same ids and numbers. */
             versions: components["schemas"]["NewSealedRecord"][];
         };
+        /** @description A portion of what was owed, sealed. */
+        SealedOwed: {
+            /** @description What could be sealed. */
+            items: components["schemas"]["OwedEnvelope"][];
+            /** @description Whose record. */
+            patient: components["schemas"]["Id"];
+        };
         /** @description Sealed records with what opens them. */
         SealedPage: {
             /** @description The batches they hang on, each once. */
@@ -2719,6 +4008,26 @@ export interface components {
         };
         /** @description The first half (address and proof) or the second (ticket and new ways in). */
         SealedRecoverRequest: components["schemas"]["RecoverBegin"] | components["schemas"]["RecoverFinish"];
+        /**
+         * @description `POST /api/auth/rekey` sealed: new account keys, and everything that
+         *     hung on the old ones sealed to the new.
+         */
+        SealedRekey: {
+            /** @description A new generation of every patient the account manages. */
+            generations: components["schemas"]["SealedGeneration"][];
+            /** @description How the password was stretched. */
+            kdf: components["schemas"]["KdfParams"];
+            /** @description Keyrings held as grantee, sealed to the new key. */
+            keyrings: components["schemas"]["ReissuedKeyring"][];
+            /** @description By password. */
+            password: components["schemas"]["WayIn"];
+            /** @description The old seed, wrapped under the new. */
+            previous_seed: components["schemas"]["Bytes"];
+            /** @description By recovery code. */
+            recovery: components["schemas"]["WayIn"];
+            /** @description Next statement of the account's chain. */
+            statement: components["schemas"]["SignedStatement"];
+        };
         /** @description A seed sealed to a manager. */
         SealedSeed: {
             /** @description The manager. */
@@ -2749,6 +4058,13 @@ export interface components {
         SealedShareRequest: {
             /** @description All of one patient; all are stored or none is. */
             links: components["schemas"]["SealedShareLink"][];
+        };
+        /** @description What a sealed client keeps of a sheet that it made. */
+        SealedSheet: {
+            /** @description `ClaimKey::auth`. */
+            auth: components["schemas"]["Bytes32"];
+            /** @description The seed, wrapped under the sheet's key. */
+            wrapped: components["schemas"]["Bytes"];
         };
         /** @description `POST /api/records` sealed: new records or new versions. */
         SealedWrite: {
@@ -2946,6 +4262,24 @@ export interface components {
              */
             view: string;
         };
+        /** @description A claim sheet: to print and hand over, shown once. */
+        SheetView: {
+            claim_key?: components["schemas"]["SecretText"] | null;
+            /** Format: uuid */
+            patient_id: string;
+            qr?: components["schemas"]["SecretText"] | null;
+            url?: components["schemas"]["SecretText"] | null;
+        };
+        /** @description [`DestinationTerms`] as signed: the exact text, and who vouches for it. */
+        SignedDestination: {
+            /** @description The JSON text, byte for byte as signed. */
+            body: string;
+            /**
+             * Format: byte
+             * @description By the account's signing key.
+             */
+            signature: string;
+        };
         /** @description Tokens, and whose. */
         SignedInView: {
             access_token: components["schemas"]["SecretText"];
@@ -2957,6 +4291,11 @@ export interface components {
              */
             expires_in: number;
             patient_id?: components["schemas"]["Id"] | null;
+            /**
+             * @description Sealed clients: the seeds before it, each wrapped under its successor,
+             *     newest first.
+             */
+            previous_seeds?: components["schemas"]["Bytes"][];
             recovery_code?: components["schemas"]["SecretText"] | null;
             refresh_token: components["schemas"]["SecretText"];
             /** @example Bearer */
@@ -2985,6 +4324,21 @@ export interface components {
             /** Format: int64 */
             tree_size: number;
         };
+        /** @description A synchronisation that was asked for. */
+        StartedView: {
+            /**
+             * Format: date-time
+             * @description Not before then: one was asked for a moment ago.
+             */
+            not_before?: string | null;
+            /** @description How many connections it runs over. */
+            runs: number;
+            /**
+             * Format: uuid
+             * @description To look at it by; null where the patient is connected to nothing.
+             */
+            sync_id?: string | null;
+        };
         /** @description What there is in a patient's record. */
         SummaryView: {
             /**
@@ -2999,6 +4353,30 @@ export interface components {
             total: number;
             /** @description Type by type. */
             types: components["schemas"]["TypeView"][];
+        };
+        /** @description What is to be synchronised. */
+        SyncRequest: {
+            /**
+             * Format: uuid
+             * @description Only this connection.
+             */
+            connection_id?: string | null;
+            /** @description `pull`, `push`, or `both` (where absent). */
+            direction?: string | null;
+            /** @description Wait for it, 25 seconds at most, and answer its log. */
+            wait?: boolean;
+            /** @description List everything anew, also what did not change. */
+            whole?: boolean;
+        };
+        /** @description How a synchronisation stands. */
+        SyncView: {
+            counts: components["schemas"]["CountsView"];
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            patient_id: string;
+            runs: components["schemas"]["RunView"][];
+            state: string;
         };
         /** @description A new pair of tokens. */
         TokensView: {
@@ -3063,6 +4441,39 @@ export interface components {
             /** @description Whether more wait behind these. */
             more: boolean;
         };
+        /** @description What changes of a user; what is left out stays. */
+        UserChangeRequest: {
+            carepatron_id?: components["schemas"]["PlatformId"] | null;
+            name?: string | null;
+        };
+        /** @description Somebody to invite. */
+        UserRequest: {
+            carepatron_id?: components["schemas"]["PlatformId"] | null;
+            email: string;
+            name: string;
+            /** @description `Patient`, or a provider's type. */
+            type: string;
+        };
+        /** @description A user. */
+        UserView: {
+            /** @description What the practice platform calls them. */
+            carepatron_id?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            email: string;
+            /**
+             * Format: uuid
+             * @description The account.
+             */
+            id: string;
+            /** @description Invited, and not come yet: no keys, and nothing can be granted to them. */
+            invited: boolean;
+            name: string;
+            /** @description `Patient`, `Admin`, or a provider's type such as `Dietician`. */
+            type: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
         /** @description How many providers were found to be what. */
         VerificationCountView: {
             /** Format: int64 */
@@ -3079,6 +4490,18 @@ export interface components {
             decision: string;
             /** @description For the other administrators, at most 500 characters. */
             reason?: string | null;
+        };
+        /** @description Whether a connection works. */
+        VerificationView: {
+            /** @description What the other end calls the account. */
+            account?: string | null;
+            /** @description What it can do. */
+            notes: string[];
+            /** @description Why not, as a word. */
+            problem?: string | null;
+            /** @description The same in a sentence. */
+            sentence: string;
+            works: boolean;
         };
         /** @description The token of a verification mail. */
         VerifyEmailRequest: {
@@ -3820,6 +5243,53 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rekey_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RekeyRequest"];
+                "application/vnd.chartkey.sealed+json": components["schemas"]["SealedRekey"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedInView"];
+                };
+            };
+            /** @description Sealed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5564,6 +7034,1231 @@ export interface operations {
                     "application/json": components["schemas"]["PermissionView"];
                     "application/vnd.chartkey.sealed+json": components["schemas"]["WriteOutcome"];
                 };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_claims: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ClaimView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_claim: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClaimRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answer_claim: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClaimAnswer"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    complete_claim: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.chartkey.sealed+json": components["schemas"]["SealedGeneration"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimView"];
+                    "application/vnd.chartkey.sealed+json": components["schemas"]["WriteOutcome"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_connections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ConnectionView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionChangeRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_attachments: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AttachmentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    attach_patient: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttachRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachmentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    detach_patient: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                patient: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Detached */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerificationView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_deliveries: {
+        parameters: {
+            query?: {
+                /** @description `handed_off` (where absent), `dead`, `needs_review`, `owed`, `ready`, `done`. */
+                state?: string;
+                /** @description Only this patient's. */
+                patient_id?: string;
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeliveryView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeliveryDecision"];
+            };
+        };
+        responses: {
+            /** @description Decided */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_document: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_document: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The current version's ETag */
+                "If-Match"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_document: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_charts: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ChartView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_chart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChartRequest"];
+                "application/vnd.chartkey.sealed+json": components["schemas"]["SealedChartRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChartView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_chart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChartView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_chart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChartChangeRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChartView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_chart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Destroyed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_claim_sheet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.chartkey.sealed+json": components["schemas"]["SealedSheet"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SheetView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_patient_connections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PatientConnectionView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_documents: {
+        parameters: {
+            query?: {
+                /** @description A record type, or a practice's word for one. */
+                type?: string;
+                /** @description Words that title, type or codes must contain. */
+                q?: string;
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DocumentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_document: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentRequest"];
+                "multipart/form-data": components["schemas"]["FileForm"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChartView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_logs: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LogView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_owed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.chartkey.sealed+json": components["schemas"]["Owed"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seal_owed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.chartkey.sealed+json": components["schemas"]["SealedOwed"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SealedCount"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SyncRequest"];
+            };
+        };
+        responses: {
+            /** @description With `wait`: what happened */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_LogView"];
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_sync: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SyncView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_UserView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChangeRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": {
                 headers: {

@@ -190,6 +190,32 @@ pub const ROWS: &[Row] = &[
         let body = json!({"password": "not-my-password-at-all"});
         Call::post("/api/auth/rekey").json(&body)
     }),
+    // A practice's patient, before more of them are granted anything.
+    row("find_chart", OWNER, |world, _| {
+        Call::get(format!("/api/v1/patients/{}", world.patient()))
+    }),
+    row("list_documents", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!("/api/v1/patients/{}/documents", world.patient()))
+    }),
+    row("list_patient_connections", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!("/api/v1/patients/{}/connections", world.patient()))
+    }),
+    row("start_sync", OWNER_AND_GRANTEE, |world, _| {
+        Call::post(format!("/api/v1/patients/{}/sync", world.patient())).json(&json!({}))
+    }),
+    row("list_logs", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!("/api/v1/patients/{}/logs", world.patient()))
+    }),
+    row("list_owed", OWNER, |world, _| {
+        Call::get(format!("/api/v1/patients/{}/owed", world.patient()))
+    }),
+    row("seal_owed", OWNER, |world, _| {
+        let body = json!({"patient": world.patient(), "items": []});
+        message(
+            Call::post(format!("/api/v1/patients/{}/owed", world.patient())),
+            &body,
+        )
+    }),
     // Keys of a patient.
     row("find_patient_keys", OWNER_AND_GRANTEE, |world, _| {
         Call::get(format!("/api/patients/{}/keys", world.patient()))
@@ -431,9 +457,6 @@ pub const ROWS: &[Row] = &[
     row("list_charts", PROVIDERS, |_, _| {
         Call::get("/api/v1/patients")
     }),
-    row("find_chart", OWNER, |world, _| {
-        Call::get(format!("/api/v1/patients/{}", world.patient()))
-    }),
     row("create_chart", PROVIDERS, |world, _| {
         let email = format!("chart-{}@example.org", world.next());
         Call::post("/api/v1/patients").json(&json!({"name": "Somebody", "email": email}))
@@ -459,9 +482,6 @@ pub const ROWS: &[Row] = &[
     }),
     row("complete_claim", NOBODY, |world, _| {
         Call::post(format!("/api/v1/claims/{}/complete", world.lab)).json(&json!({}))
-    }),
-    row("list_documents", OWNER_AND_GRANTEE, |world, _| {
-        Call::get(format!("/api/v1/patients/{}/documents", world.patient()))
     }),
     row("find_document", OWNER, |world, _| {
         Call::get(format!("/api/v1/documents/{}", world.lab))
@@ -515,17 +535,8 @@ pub const ROWS: &[Row] = &[
             "/api/v1/connections/{connection}/patients/{patient}"
         ))
     }),
-    row("list_patient_connections", OWNER_AND_GRANTEE, |world, _| {
-        Call::get(format!("/api/v1/patients/{}/connections", world.patient()))
-    }),
-    row("start_sync", OWNER, |world, _| {
-        Call::post(format!("/api/v1/patients/{}/sync", world.patient())).json(&json!({}))
-    }),
     row("find_sync", NOBODY, |world, _| {
         Call::get(format!("/api/v1/syncs/{}", world.lab))
-    }),
-    row("list_logs", OWNER_AND_GRANTEE, |world, _| {
-        Call::get(format!("/api/v1/patients/{}/logs", world.patient()))
     }),
     row("find_log", NOBODY, |world, _| {
         Call::get(format!("/api/v1/logs/{}", world.lab))
@@ -535,16 +546,6 @@ pub const ROWS: &[Row] = &[
     }),
     row("update_delivery", NOBODY, |world, _| {
         Call::put(format!("/api/v1/deliveries/{}", world.lab)).json(&json!({"decision": "filed"}))
-    }),
-    row("list_owed", OWNER_AND_GRANTEE, |world, _| {
-        Call::get(format!("/api/v1/patients/{}/owed", world.patient()))
-    }),
-    row("seal_owed", OWNER_AND_GRANTEE, |world, _| {
-        let body = json!({"patient": world.patient(), "items": []});
-        message(
-            Call::post(format!("/api/v1/patients/{}/owed", world.patient())),
-            &body,
-        )
     }),
     row("retry_jobs", ADMIN, |_, _| {
         Call::post("/api/admin/jobs/retry").json(&json!({"kind": "mail.send"}))

@@ -9,7 +9,7 @@ use chartkey_domain::accounts::Email;
 use chartkey_domain::grants::{NewTerms, Purpose};
 use chartkey_domain::ids::{AccountId, GrantId, Id, PatientId, RecordId, RequestId};
 use chartkey_domain::records::RecordTypes;
-use chartkey_domain::requests::{RequestStatus, is_within};
+use chartkey_domain::requests::is_within;
 use chartkey_domain::shares::{NewShare, SendEmail, ShareForm};
 use chartkey_fhir::{Compartment, Kinds, RecordType};
 use chartkey_store::StoreError;
@@ -340,18 +340,14 @@ impl Assisted {
         terms: &AskedTerms,
         once: Option<Once>,
     ) -> Result<GrantId, AssistedFailure> {
-        let request = requests::find_request(&self.service, &self.caller, id)
+        let row = requests::may_answer(&self.service, &self.caller, id)
             .await
             .map_err(coded)?;
-        if request.status != RequestStatus::Pending {
-            return Err(coded(RequestError::Closed.into()));
-        }
-        let asked = requests::asked_terms(&request.row, self.now);
-        if terms.patient != request.row.patient || !is_within(&terms.new_terms(self.now), &asked) {
+        let asked = requests::asked_terms(&row, self.now);
+        if terms.patient != row.patient || !is_within(&terms.new_terms(self.now), &asked) {
             return Err(coded(RequestError::Wider.into()));
         }
-        self.grant(request.row.asker, terms, None, Some(id), once)
-            .await
+        self.grant(row.asker, terms, None, Some(id), once).await
     }
 
     /// The words of requests to patients whom the caller manages.

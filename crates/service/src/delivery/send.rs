@@ -30,6 +30,8 @@ use crate::{Failure, Service, events, trail};
 
 /// Steps of one put, at most: no adapter has more.
 const MAX_STEPS: usize = 10;
+/// How long a platform that is still at it is left alone, in seconds.
+const POLL_SECS: i64 = 3;
 
 /// Why an attempt stops before it is done.
 enum Stop {
@@ -506,7 +508,8 @@ impl<'s> Attempt<'s> {
         let protect = self.service.protect();
         let mut resume = protect
             .open_optional(columns::RESUME, self.row.id.0, self.row.resume_p.as_deref())
-            .map_err(|error| Stop::Failed(error.into()))?;
+            .map_err(|error| Stop::Failed(error.into()))?
+            .filter(|token| !token.is_empty());
         for _ in 0..MAX_STEPS {
             let put = self
                 .platform
@@ -527,19 +530,21 @@ impl<'s> Attempt<'s> {
                         found: false,
                     });
                 }
+                // Nothing moved: the platform is still at it.
+                Ok(PutState::Pending(token)) if resume.as_deref() == Some(&token) => {
+                    return Err(Stop::Later(after(self.service.now(), POLL_SECS)));
+                }
                 Ok(PutState::Pending(token)) => {
-                    let mut rng = self.service.rng();
-                    let place = self.row.id.0;
-                    let sealed = protect.seal(columns::RESUME, place, token.as_bytes(), &mut rng);
-                    self.mark(Mark {
-                        resume_p: Some(sealed),
-                        ..Mark::default()
-                    })
-                    .await?;
+                    self.keep_place(&token).await?;
                     resume = Some(Zeroizing::new(token));
                     gate.pass().await?.ok();
                 }
                 Err(error) => {
+                    // What had been begun is gone there: the next attempt looks,
+                    // and begins anew.
+                    if error.class == ErrorClass::Expired && resume.is_some() {
+                        self.keep_place("").await?;
+                    }
                     return Err(Stop::Refused {
                         error,
                         putting: true,
@@ -552,6 +557,19 @@ impl<'s> Attempt<'s> {
             error,
             putting: true,
         })
+    }
+
+    /// Keeps how far a put came, durably; an empty place begins anew.
+    async fn keep_place(&self, token: &str) -> Result<(), Stop> {
+        let mut rng = self.service.rng();
+        let place = self.row.id.0;
+        let protect = self.service.protect();
+        let sealed = protect.seal(columns::RESUME, place, token.as_bytes(), &mut rng);
+        self.mark(Mark {
+            resume_p: Some(sealed),
+            ..Mark::default()
+        })
+        .await
     }
 
     async fn remove(&self, gate: &mut Gate) -> Result<Sent, Stop> {

@@ -11,7 +11,8 @@ SHELL := /usr/bin/env bash
 .DELETE_ON_ERROR:
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-BINARY := $(TARGET)/release/chartkey
+# One that is built already may be given: CHARTKEY_BINARY=… make web-test
+BINARY := $(or $(CHARTKEY_BINARY),$(TARGET)/release/chartkey)
 PHASE := @scripts/phase
 
 ifdef CI
@@ -26,7 +27,6 @@ endif
 
 # The web app takes part once it has a build script of its own.
 WEB := $(shell grep -qs '"build"' web/package.json && echo yes)
-has_web_script = $(shell grep -qs '"$(1)"' web/package.json && echo yes)
 
 ##@ Run
 
@@ -49,7 +49,7 @@ demo: build ## Build it, and run it with made-up people and records
 test: deps wasm-test web doc-test rust-test sealed-test web-test ## All tests, natively, as WebAssembly and in the browser
 
 .PHONY: check
-check: fresh-log deps fmt deny wasm-test lint gen-check rust-test ## What CI runs: format, lints, licences, generated files, vectors as WebAssembly, the Rust tests on both databases
+check: fresh-log deps fmt deny wasm-test web lint gen-check rust-test sealed-test web-test ## What CI runs: format, lints, licences, generated files, vectors as WebAssembly, the Rust tests on both databases, the sealed journey, the web app's units and journeys in a browser
 	@echo; awk -F'\t' '{ printf "%-28s %3d min %2d s\n", $$1, $$2 / 60, $$2 % 60; all += $$2 } \
 	  END { printf "%-28s %3d min %2d s\n", "all", all / 60, all % 60 }' $(TARGET)/phases.tsv
 
@@ -110,7 +110,9 @@ wasm-test: wasm ## The frozen vectors in the WebAssembly core, under node
 
 .PHONY: rust
 rust: ## The server, with whatever web app is in web/dist
+ifndef CHARTKEY_BINARY
 	$(PHASE) "build" cargo build $(LOCKED) --release --workspace
+endif
 
 .PHONY: rust-test
 rust-test: ## The Rust tests, beside a PostgreSQL of their own
@@ -141,30 +143,26 @@ fresh-log:
 ifeq ($(WEB),yes)
 WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist -o -name 'pkg*' -o -name test-results \) -prune -o -type f -print)
 
+# The whole core, and what a link's reader needs of it.
+CORES := $(patsubst %,web/src/vault-worker/%/chartkey_wasm_bg.wasm,pkg pkg-visit)
+
 web: wasm web/dist/index.html ## The web app into web/dist
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	$(PHASE) "web packages" npm --prefix web ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES) web/src/vault-worker/pkg/chartkey_wasm_bg.wasm
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES) $(CORES)
 	$(PHASE) "web app" npm --prefix web run --silent build
 	@touch $@
 
 # Written by the step before; only a changed core makes it newer.
-web/src/vault-worker/pkg/chartkey_wasm_bg.wasm: wasm ;
+$(CORES): wasm ;
 
-web-test: web/node_modules/.package-lock.json ## The web app's tests: types, units, and in a browser
-ifeq ($(call has_web_script,check),yes)
+web-test: web rust ## The web app's tests: types, units, and journeys in a browser
 	$(PHASE) "web types and lints" npm --prefix web run --silent check
-endif
-ifeq ($(call has_web_script,test),yes)
-	$(PHASE) "web tests" npm --prefix web run --silent test
-endif
-ifeq ($(call has_web_script,test:browser),yes)
-	$(PHASE) "build" cargo build $(LOCKED) --release --workspace
-	$(PHASE) "browser tests" env CHARTKEY_BINARY=$(abspath $(BINARY)) npm --prefix web run --silent test:browser
-endif
+	$(PHASE) "web units" npm --prefix web run --silent test
+	$(PHASE) "web journeys" env CHARTKEY_BINARY=$(abspath $(BINARY)) npm --prefix web run --silent test:journey
 else
 web:
 web-test:

@@ -268,6 +268,10 @@ async function journey({ url, admin, database }) {
   const outside = { ...of(owned.slice(0, 5)), types: ["diet"] };
   assert.equal(await refused(ada.vault.makeLink(ada.patient, JSON.stringify({ terms: outside, words: {}, app_url: url }))), "vault.input");
   await visit.countDownload();
+  assert.equal(await visit.refresh(), false);
+  await ada.vault.addText(ada.patient, "Spirometry repeated", JSON.stringify({ title: "Ward round", record_type: "conditions" }));
+  assert.equal(await visit.refresh(), true);
+  assert((await visit.exportBundle()).includes("Ward round"));
   step("shares single records, and counts a copy that may be taken");
 
   // The same link as any viewer of SMART Health Links opens it.
@@ -315,7 +319,7 @@ async function journey({ url, admin, database }) {
   ada.vault.lock();
   assert.equal(await refused(ada.vault.listHeaders(ada.patient)), "vault.locked");
   ada = await signIn(url, person.email, NEW_PASSWORD, memory);
-  assert.equal(JSON.parse(await ada.vault.listHeaders(ada.patient)).headers.length, 6);
+  assert.equal(JSON.parse(await ada.vault.listHeaders(ada.patient)).headers.length, 7);
   const back = new core.Vault(carrier(url).carry, memory);
   const recovered = JSON.parse(await back.recover(person.email, registered.recovery_code, PASSWORD));
   assert.notEqual(recovered.recovery_code, registered.recovery_code);

@@ -129,7 +129,8 @@ pub enum Credentials {
     Smart {
         /// Registered with the server.
         client_id: String,
-        /// For confidential clients.
+        /// For confidential clients: their secret, or the PKCS#8 PEM that signs
+        /// their assertions where the settings say so (`client_auth`).
         client_secret: Option<Zeroizing<String>>,
         /// Where tokens are refreshed.
         token_url: String,
@@ -238,7 +239,8 @@ pub enum ErrorClass {
     TooLarge,
     /// The answer is not what it claims to be.
     Broken,
-    /// A search's pages are over: begin the search again.
+    /// A search's pages, or the steps of a put, are over: begin again, without
+    /// what was to be handed in.
     Expired,
     /// The address may not be called (private, not https, redirects there).
     Address,
@@ -358,9 +360,6 @@ pub struct SourceFile {
     pub content_type: String,
     /// The bytes. Open content: on its way to be sealed.
     pub bytes: Zeroizing<Vec<u8>>,
-    /// SHA-256 of what stays the same when a document is generated anew for every
-    /// read; of the bytes where it is not. Equal means nothing new was said.
-    pub fingerprint: [u8; 32],
 }
 
 impl std::fmt::Debug for SourceFile {
@@ -506,6 +505,10 @@ pub struct ProviderEndpoint {
 
 /// What a platform can do with documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that a platform can or cannot"
+)]
 pub struct Capabilities {
     /// Clients can be looked for.
     pub find_client: bool,

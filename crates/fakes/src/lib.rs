@@ -16,7 +16,6 @@ pub mod journal;
 pub mod platforms;
 pub mod stage;
 
-pub use axum::Router;
 pub use faults::{Fault, Rule};
 pub use journal::Entry;
 pub use stage::{Named, Served, Stage, serve};

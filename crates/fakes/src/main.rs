@@ -9,8 +9,16 @@ use std::sync::Arc;
 
 use chartkey_domain::clock::Clock;
 use chartkey_fakes::fhir::{FhirServer, Record, Shape};
+use chartkey_fakes::platforms::carepatron::Carepatron;
+use chartkey_fakes::platforms::cliniko::Cliniko;
+use chartkey_fakes::platforms::fhir_sink::FhirSink;
+use chartkey_fakes::platforms::healthie::Healthie;
+use chartkey_fakes::platforms::plain::Plain;
 use jiff::Timestamp;
 use serde_json::json;
+
+/// The key that the platforms take, unless it has to look like theirs.
+const KEY: &str = "made-up-key";
 
 /// The real time.
 struct Now;
@@ -59,6 +67,29 @@ async fn run(first: u16) -> std::io::Result<()> {
         );
         running.push(tokio::spawn(server.forever()));
     }
+    let cliniko = Cliniko::start(Arc::clone(&clock), port(3), "made-up-key-au1").await?;
+    let healthie = Healthie::start(Arc::clone(&clock), port(4), KEY).await?;
+    let carepatron = Carepatron::start(Arc::clone(&clock), port(5), KEY, "workspace-1").await?;
+    let plain = Plain::start(Arc::clone(&clock), port(6), KEY).await?;
+    let sink = FhirSink::start(Arc::clone(&clock), port(7), KEY).await?;
+    for (name, base_url, key) in [
+        (
+            "cliniko",
+            format!("{}/v1", cliniko.origin()),
+            "made-up-key-au1",
+        ),
+        ("healthie", format!("{}/graphql", healthie.origin()), KEY),
+        ("carepatron", carepatron.origin().to_owned(), KEY),
+        ("plain", plain.origin().to_owned(), KEY),
+        ("fhir_sink", sink.origin().to_owned(), KEY),
+    ] {
+        said.insert(name.to_owned(), json!({"base_url": base_url, "key": key}));
+    }
+    running.push(tokio::spawn(cliniko.forever()));
+    running.push(tokio::spawn(healthie.forever()));
+    running.push(tokio::spawn(carepatron.forever()));
+    running.push(tokio::spawn(plain.forever()));
+    running.push(tokio::spawn(sink.forever()));
     #[expect(clippy::print_stdout, reason = "this is what the program says")]
     {
         println!("{}", serde_json::Value::Object(said));

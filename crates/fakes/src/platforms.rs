@@ -19,7 +19,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::stage::hex;
+use crate::stage::{Served, Stage, hex, serve_at};
 
 /// A client of a platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,6 +199,48 @@ async fn show(State(received): State<Received>) -> Json<Holdings> {
 
 async fn make_client(State(received): State<Received>, Json(client): Json<Client>) -> Json<String> {
     Json(received.add_client(client))
+}
+
+/// A platform that is running; dropping it ends it.
+#[derive(Debug)]
+pub struct Running<P> {
+    /// The platform.
+    pub platform: Arc<P>,
+    /// Its faults and its journal.
+    pub stage: Arc<Stage>,
+    served: Served,
+}
+
+impl<P> Running<P> {
+    async fn begin(
+        stage: Arc<Stage>,
+        port: u16,
+        make: impl FnOnce(&Arc<Stage>, &str) -> (Arc<P>, Router),
+    ) -> std::io::Result<Self> {
+        let mut platform = None;
+        let served = serve_at(&stage, port, |origin| {
+            let (made, router) = make(&stage, origin);
+            platform = Some(made);
+            router
+        })
+        .await?;
+        let platform = platform.ok_or_else(|| std::io::Error::other("nothing was made"))?;
+        Ok(Self {
+            platform,
+            stage,
+            served,
+        })
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn origin(&self) -> &str {
+        &self.served.base_url
+    }
+
+    /// Serves until the process ends.
+    pub async fn forever(self) {
+        self.served.forever().await;
+    }
 }
 
 /// The last of a path's segments.

@@ -153,7 +153,10 @@ impl HttpClient {
         Self::with_resolver(settings, Arc::new(SystemNames))
     }
 
-    fn with_resolver(settings: HttpSettings, names: Arc<dyn Names>) -> Result<Self, HttpError> {
+    pub(crate) fn with_resolver(
+        settings: HttpSettings,
+        names: Arc<dyn Names>,
+    ) -> Result<Self, HttpError> {
         let allowed = Arc::new(settings.allowed_hosts);
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls_config()?)
@@ -365,11 +368,13 @@ fn redirects(max: usize, allowed: Arc<AllowedHosts>) -> redirect::Policy {
 }
 
 /// Looks names up. A trait so that tests can make a name lie.
-trait Names: Send + Sync {
+pub(crate) trait Names: Send + Sync {
     fn look_up(&self, name: String) -> Looking;
 }
 
-type Looking = chartkey_domain::doors::BoxFuture<'static, std::io::Result<Vec<SocketAddr>>>;
+/// What a look-up finds.
+pub(crate) type Looking =
+    chartkey_domain::doors::BoxFuture<'static, std::io::Result<Vec<SocketAddr>>>;
 
 struct SystemNames;
 

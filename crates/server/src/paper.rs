@@ -1,9 +1,13 @@
 //! Where an open document meets paper: what `outside` sets, off the threads
 //! that answer requests, few at a time. Nothing of it is kept.
 
+use chartkey_domain::sync::DocumentPress;
+use chartkey_fhir::clinical::{ClinicalDocument, ClinicalRecord};
+use chartkey_fhir::{Limits, plan_import};
 use chartkey_paper::{self as pdf, PdfError, PdfNotice};
 use chartkey_service::assisted::{ExportedDocument, SharedDocument};
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use crate::api::problem::Problem;
 
@@ -70,5 +74,52 @@ async fn on_paper(
             Err(Problem::new("server.internal"))
         }
         Err(_) => Err(Problem::new("server.internal")),
+    }
+}
+
+/// Prints single resources for platforms that take documents only.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DocumentPaper;
+
+impl DocumentPress for DocumentPaper {
+    fn print(&self, resource: &[u8], title: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let limits = Limits::default();
+        let plan = plan_import(resource, Some("application/fhir+json"), &limits).ok()?;
+        let item = plan.items.iter().find(|item| !item.supporting)?;
+        let place = item.placements.first()?;
+        let open: serde_json::Value = serde_json::from_slice(&item.bytes).ok()?;
+        let record = ClinicalRecord {
+            id: "document",
+            record_type: place.record_type,
+            sensitivity: place.kinds,
+            resource: Some(&open),
+            text: None,
+            title: &item.header.title,
+            date: item.header.date.as_deref(),
+            source: None,
+            author: None,
+            sealed_by_server: false,
+            file: None,
+        };
+        let notice = PdfNotice {
+            patient_name: title,
+            recipient: "",
+            sender: "",
+            share_id: None,
+            purpose: None,
+            message: None,
+            generated_at: chartkey_domain::clock::Clock::now(&crate::chance::SystemClock),
+            expires_at: None,
+            checkpoint: None,
+            footer: None,
+        };
+        let document = ClinicalDocument::from_records(&[record]);
+        match pdf::render(&document, &notice) {
+            Ok(bytes) => Some(Zeroizing::new(bytes)),
+            Err(error) => {
+                tracing::error!(code = error.code(), "a document could not be set");
+                None
+            }
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use chartkey_domain::clock::Clock;
-use chartkey_domain::connections::NoConnectors;
-use chartkey_domain::sync::NoDocuments;
 use chartkey_outside::blobs::FolderBlobs;
+use chartkey_outside::connectors::{Adapters, ConnectorLimits};
+use chartkey_outside::http::addresses::{AllowedHosts, AllowedHostsError};
+use chartkey_outside::http::{HttpError, HttpSettings};
 use chartkey_outside::mail::{self, MailConfig, MailConfigError};
 use chartkey_service::{Parts, Protect, Registration, Service, Settings, StartError};
 use chartkey_store::{Place, Store, StoreConfig, StoreError};
@@ -16,6 +17,7 @@ use crate::app::App;
 use crate::chance::{SystemClock, system_rng};
 use crate::config::{self, Config, Database};
 use crate::keyfile;
+use crate::paper::DocumentPaper;
 use crate::press::Press;
 
 /// Why the program could not start.
@@ -36,6 +38,12 @@ pub enum WiringError {
     /// Blobs.
     #[error("the folder of blobs cannot be used")]
     Blobs(#[source] chartkey_domain::blobs::BlobError),
+    /// `CONNECTION_ALLOWED_HOSTS`.
+    #[error("CONNECTION_ALLOWED_HOSTS cannot be read")]
+    AllowedHosts(#[source] AllowedHostsError),
+    /// The client for other systems.
+    #[error("the client for other systems cannot be made")]
+    Connectors(#[source] HttpError),
 }
 
 /// Opens the database that the configuration names, and applies migrations.
@@ -79,6 +87,7 @@ pub async fn start(config: Config) -> Result<App, WiringError> {
     )?;
     tracing::info!(carrier = mail.carrier, "mail");
     let blobs = FolderBlobs::open(&config.data.join("blobs")).map_err(WiringError::Blobs)?;
+    let connectors = connectors(&config, &clock)?;
     let service = Service::start(Parts {
         store,
         clock,
@@ -86,13 +95,26 @@ pub async fn start(config: Config) -> Result<App, WiringError> {
         mailer: mail.mailer,
         press: Arc::new(Press::new(&config.app_url)),
         blobs: Arc::new(blobs),
-        connectors: Arc::new(NoConnectors),
-        document_press: Arc::new(NoDocuments),
+        connectors: Arc::new(connectors),
+        document_press: Arc::new(DocumentPaper),
         protect: Protect::new(&encryption_key(&config)?),
         settings: settings(&config, mail.outbox.is_none()),
     })
     .await?;
     Ok(App::new(config, service, mail.outbox))
+}
+
+/// The adapters of other systems, behind the guard for outgoing HTTP.
+fn connectors(config: &Config, clock: &Arc<dyn Clock>) -> Result<Adapters, WiringError> {
+    let hosts = config.connection_allowed_hosts.join(",");
+    let allowed_hosts = AllowedHosts::parse(&hosts).map_err(WiringError::AllowedHosts)?;
+    let http = HttpSettings {
+        allowed_hosts,
+        ..HttpSettings::default()
+    };
+    let chance = Box::new(system_rng());
+    let limits = ConnectorLimits::default();
+    Adapters::new(http, limits, Arc::clone(clock), chance).map_err(WiringError::Connectors)
 }
 
 fn settings(config: &Config, mail_leaves: bool) -> Settings {

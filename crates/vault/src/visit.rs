@@ -1,6 +1,8 @@
 //! A link over the wire, as its holder opens it. Needs no account, and knows
 //! neither chain nor manager.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use chartkey_crypto::SecretBytes;
 use chartkey_fhir::RecordType;
@@ -20,6 +22,9 @@ use crate::{
 
 /// Bytes of a large body that come at a time.
 const PART: usize = 1 << 20;
+
+/// How headers are asked for.
+const LIST: &str = "?supporting=true&limit=500";
 
 /// What a visitor of a link says.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +63,7 @@ impl Visit {
         if let Some(name) = &visitor.name {
             headers.push(("x-share-recipient", escape(name)));
         }
-        let path = format!("/api/records/shared/{token}?supporting=true&limit=500");
+        let path = format!("/api/records/shared/{token}{LIST}");
         let answer = http
             .carry::<()>("GET", path, SEALED, &headers, None)
             .await?;
@@ -72,16 +77,38 @@ impl Visit {
             expires_at: opened.expires_at,
             listing: Listing::default(),
         };
-        let mut next = visit.take(opened.page);
-        while let Some(cursor) = next {
-            let cursor = escape(&cursor);
-            let query = format!("?supporting=true&limit=500&cursor={cursor}");
-            next = visit
-                .page(http, &query)
-                .await
-                .map(|page| visit.take(page))?;
-        }
+        let next = visit.take(opened.page);
+        visit.take_rest(http, next).await?;
         Ok(visit)
+    }
+
+    async fn take_rest<F: Fetch + MaybeSend>(
+        &mut self,
+        http: &Http<F>,
+        mut next: Option<String>,
+    ) -> Result<(), VaultError> {
+        while let Some(cursor) = next {
+            let query = format!("{LIST}&cursor={}", escape(&cursor));
+            let page = self.page(http, &query).await?;
+            next = self.take(page);
+        }
+        Ok(())
+    }
+
+    /// Looks again, within the same access and for as long as that lasts; says
+    /// whether anything is new, changed or gone.
+    pub async fn refresh<F: Fetch + MaybeSend>(
+        &mut self,
+        http: &Http<F>,
+    ) -> Result<bool, VaultError> {
+        let page = self.page(http, LIST).await?;
+        let before = std::mem::take(&mut self.listing);
+        let next = self.take(page);
+        if let Err(failed) = self.take_rest(http, next).await {
+            self.listing = before;
+            return Err(failed);
+        }
+        Ok(versions(&before) != versions(&self.listing))
     }
 
     fn take(&mut self, page: SealedPage) -> Option<String> {
@@ -188,4 +215,9 @@ impl Visitor {
         let passcode = self.passcode.as_ref()?;
         Some(("x-share-passcode", format!("utf-8''{}", escape(passcode))))
     }
+}
+
+fn versions(listing: &Listing) -> BTreeSet<(Id, u32)> {
+    let records = listing.records.iter();
+    records.map(|l| (l.sealed.id, l.sealed.version)).collect()
 }

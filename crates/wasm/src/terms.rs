@@ -1,6 +1,6 @@
 //! Shapes of what an account asks and is told.
 
-use chartkey_fhir::{Kinds, RecordType};
+use chartkey_fhir::{Issues, Kinds, RecordType, Rejected};
 use chartkey_vault::{
     Id, VaultError,
     grant::Cover,
@@ -82,32 +82,61 @@ impl PatientView {
 
 /// What an import did.
 #[derive(Serialize)]
-pub struct ImportView {
+pub struct ImportView<'a> {
     created: u64,
     updated: u64,
     unchanged: u64,
     written: Vec<Id>,
-    rejected: Vec<RejectedView>,
+    rejected: Vec<RejectedView<'a>>,
+    odd: Vec<OddView<'a>>,
+    odd_count: usize,
 }
 
 #[derive(Serialize)]
-struct RejectedView {
+struct RejectedView<'a> {
     index: usize,
-    reason: String,
+    code: &'a str,
+    reason: &'a str,
 }
 
-impl ImportView {
-    /// Of what was done, and what was refused before.
-    pub fn new(done: Imported, rejected: Vec<(usize, String)>) -> Self {
-        let rejected = rejected.into_iter();
+/// Something odd in what was taken.
+#[derive(Serialize)]
+struct OddView<'a> {
+    index: Option<usize>,
+    code: &'a str,
+    pointer: &'a str,
+}
+
+/// Oddities that are told one by one.
+const MAX_ODD: usize = 100;
+
+impl<'a> ImportView<'a> {
+    /// Of what was done, and what was refused or odd before.
+    pub fn new(done: Imported, rejected: &'a [Rejected], issues: &'a Issues) -> Self {
         Self {
             created: done.created,
             updated: done.updated,
             unchanged: done.unchanged,
             written: done.written,
             rejected: rejected
-                .map(|(index, reason)| RejectedView { index, reason })
+                .iter()
+                .map(|rejected| RejectedView {
+                    index: rejected.index,
+                    code: rejected.code,
+                    reason: &rejected.reason,
+                })
                 .collect(),
+            odd: issues
+                .listed()
+                .iter()
+                .take(MAX_ODD)
+                .map(|issue| OddView {
+                    index: issue.index,
+                    code: issue.code,
+                    pointer: &issue.pointer,
+                })
+                .collect(),
+            odd_count: issues.listed().len() + issues.unlisted(),
         }
     }
 }

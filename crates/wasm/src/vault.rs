@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use chartkey_crypto::{SecretBytes, password};
 use chartkey_fhir::{
-    Compartment, Limits, Query, RecordType, Search, header_for_file, header_for_text, plan_import,
+    Compartment, Issues, Limits, Query, RecordType, Search, header_for_file, header_for_text,
+    plan_import,
 };
 use chartkey_vault::{
     Authorship, Client, Id, Memory, VaultError,
@@ -375,7 +376,7 @@ impl Vault {
     // --- writing ------------------------------------------------------------
 
     /// Imports FHIR (a resource, a Bundle, NDJSON):
-    /// `{created, updated, unchanged, written, rejected}`.
+    /// `{created, updated, unchanged, written, rejected, odd, odd_count}`.
     #[wasm_bindgen(js_name = importFhir)]
     pub async fn import_fhir(
         &mut self,
@@ -394,8 +395,7 @@ impl Vault {
                 detail: error.to_string(),
             })
         })?;
-        let rejected = plan.rejected.iter();
-        let rejected = rejected.map(|r| (r.index, r.reason.clone())).collect();
+        let (rejected, issues) = (plan.rejected.clone(), plan.issues.clone());
         let mut rng = chance();
         let author = author_name.as_deref();
         let client = self.client()?;
@@ -404,7 +404,7 @@ impl Vault {
             .await
             .map_err(refuse)?;
         self.patients.remove(&patient);
-        say(&ImportView::new(done, rejected))
+        say(&ImportView::new(done, &rejected, &issues))
     }
 
     /// Adds a text; `about` is `{title?, date?, record_type?, kinds?, author_name?}`.
@@ -473,7 +473,7 @@ impl Vault {
             .await
             .map_err(refuse)?;
         self.patients.remove(&patient);
-        say(&ImportView::new(done, Vec::new()))
+        say(&ImportView::new(done, &[], &Issues::default()))
     }
 
     /// Moves a record to another type and other kinds.

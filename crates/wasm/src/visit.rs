@@ -56,6 +56,15 @@ impl Visit {
         })
     }
 
+    /// Looks again, within the same access; says whether anything changed.
+    pub async fn refresh(&mut self) -> Result<bool, JsValue> {
+        let changed = self.opened.refresh(&self.http).await.map_err(refuse)?;
+        if changed {
+            self.held = None;
+        }
+        Ok(changed)
+    }
+
     /// Fetches every content, once.
     async fn contents(&mut self) -> Result<&[Held], JsValue> {
         if self.held.is_none() {

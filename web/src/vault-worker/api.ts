@@ -114,10 +114,18 @@ export interface ClinicalDocument {
 
 export interface ImportReport {
   file: string;
+  /** Whether it was read entry by entry; else it was kept as a file. */
+  read: boolean;
   created: number;
   updated: number;
   unchanged: number;
-  rejected: { index: number; reason: string }[];
+  /** Ids of what is new or changed. */
+  written: string[];
+  /** What was not taken. */
+  rejected: { index: number; code: string; reason: string }[];
+  /** What is odd in what was taken; the first of them. */
+  odd: { index: number | null; code: string; pointer: string }[];
+  odd_count: number;
 }
 
 /** A record taken along: the Bundle, and the files that are too large to stand in it. */
@@ -266,7 +274,8 @@ export interface VaultApi {
   clinical(patient: string, types: RecordType[] | null): Promise<ClinicalDocument>;
   /** Everything as one FHIR Bundle, opened and put together here. */
   exportRecord(patient: string, job: string): Promise<Export>;
-  importFile(patient: string, file: File, job: string): Promise<ImportReport>;
+  /** Reads FHIR entry by entry and keeps anything else as it is; `whole` keeps that, too. */
+  importFile(patient: string, file: File, job: string, whole: boolean): Promise<ImportReport>;
   addText(patient: string, text: NewText): Promise<ImportReport>;
   settle(patient: string): Promise<void>;
 
@@ -295,6 +304,8 @@ export interface VisitApi {
   closeLink(): Promise<void>;
   readShared(record: string): Promise<RecordContent>;
   exportShared(): Promise<string>;
+  /** What the link tells by now; null where nothing changed. Counts no further access. */
+  refreshShared(): Promise<OpenedLink | null>;
 }
 
 export type Method = keyof VaultApi | keyof VisitApi;

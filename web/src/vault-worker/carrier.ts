@@ -25,6 +25,8 @@ export class Carrier {
   problem: Problem | null = null;
   /** A link that is being ended: links end at an address of their own, with the same statement. */
   ending: string | null = null;
+  /** Told of the bytes of each request that was carried, while something large is on its way. */
+  onSent: ((bytes: number) => void) | null = null;
   /** Hears how many pages of records came; set while somebody waits for all of them. */
   pages: ((count: number) => void) | null = null;
   private paged = 0;
@@ -43,6 +45,7 @@ export class Carrier {
 
   private async send(method: string, path: string, body: Uint8Array | null, headers: Headers) {
     const response = await this.http.raw(method, path, body as BodyInit | null, Object.fromEntries(headers), this.signed);
+    this.onSent?.(body?.byteLength ?? 0);
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (this.pages && method === 'GET' && path.startsWith('/api/records?')) this.pages((this.paged += 1));
     if (!response.ok) {

@@ -92,15 +92,21 @@ export async function openCore(http: Http) {
         carrier.pages = null;
       }
     }),
-    importFile: (patient: string, bytes: Uint8Array, name: string, type: string, author: string | null) => carrier.run(async () => {
+    importFile: (patient: string, bytes: Uint8Array, name: string, type: string, author: string | null, how: { whole: boolean; onSent: (bytes: number) => void }) => carrier.run(async () => {
       const about = { record_type: 'documents', file_name: name, content_type: mediaType(type), author_name: author };
-      const done = isFhir(bytes) ? await vault.importFhir(patient, bytes, undefined, author ?? undefined) : await vault.addFile(patient, bytes, JSON.stringify(about));
-      await remember();
-      return parse<Omit<ImportReport, 'file'>>(done);
+      const read = !how.whole && isFhir(bytes);
+      carrier.onSent = how.onSent;
+      try {
+        const done = read ? await vault.importFhir(patient, bytes, undefined, author ?? undefined) : await vault.addFile(patient, bytes, JSON.stringify(about));
+        await remember();
+        return { ...parse<Omit<ImportReport, 'file' | 'read'>>(done), read };
+      } finally {
+        carrier.onSent = null;
+      }
     }),
     addText: (patient: string, text: NewText, author: string | null) => carrier.run(async () => {
       const about = { title: text.title, date: text.date, record_type: text.record_type, author_name: author };
-      return parse<Omit<ImportReport, 'file'>>(await vault.addText(patient, text.text, JSON.stringify(about)));
+      return { ...parse<Omit<ImportReport, 'file' | 'read'>>(await vault.addText(patient, text.text, JSON.stringify(about))), read: false };
     }),
     settle: (patient: string) => carrier.run(async () => {
       await vault.settle(patient);

@@ -79,5 +79,7 @@ async function open(text: string, files: string[]): Promise<Opened> {
       return { header, text: link.resource(record), bytes: null };
     },
     exportBundle: async () => link.exportBundle(),
+    // Whoever keeps it was asked once, and is asked again only by opening it again.
+    refresh: async () => null,
   };
 }

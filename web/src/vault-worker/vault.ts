@@ -20,6 +20,23 @@ const MAX_FILE = 256 << 20;
 
 interface SignedIn extends TokenAnswer { account: Account; patient_id?: string | null }
 
+/** A file as bytes, saying how far it is. */
+async function read(file: File, onRead: (done: number) => void): Promise<Uint8Array> {
+  const bytes = new Uint8Array(file.size);
+  let done = 0;
+  const reader = file.stream().getReader();
+  onRead(0);
+  for (;;) {
+    const part = await reader.read();
+    if (part.done) return bytes.subarray(0, done);
+    // A file that grows while it is read is taken as long as it was.
+    const rest = part.value.subarray(0, bytes.length - done);
+    bytes.set(rest, done);
+    done += rest.length;
+    onRead(done);
+  }
+}
+
 export function makeVault(tell: (event: Events) => void, shared: boolean): VaultApi {
   let account: Account | null = null;
   let patient: string | null = null;
@@ -287,12 +304,17 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
       const files = all.filter((one) => one.body === 'file').map((one) => ({ id: one.id, name: one.file_name ?? one.title, size: one.size }));
       return { bundle: new Blob([text], { type: 'application/fhir+json' }), left_out: leftOut(text, files) };
     },
-    async importFile(of, file, job) {
+    async importFile(of, file, job, whole) {
       if (file.size > MAX_FILE) throw new VaultFailure({ code: 'import.too_large' });
-      tell({ event: 'progress', job, stage: 'reading', done: 0, total: 1 });
-      const bytes = new Uint8Array(await file.arrayBuffer());
-      tell({ event: 'progress', job, stage: 'sealing', done: 1, total: 3 });
-      const report = await open().importFile(of, bytes, file.name, file.type, account?.name ?? null);
+      const bytes = await read(file, (done) => tell({ event: 'progress', job, stage: 'reading', done, total: file.size }));
+      let sent = 0;
+      const told = (more: number) => {
+        sent += more;
+        tell({ event: 'progress', job, stage: sent > file.size / 20 ? 'sending' : 'sealing', done: Math.min(sent, file.size), total: file.size });
+        restart();
+      };
+      told(0);
+      const report = await open().importFile(of, bytes, file.name, file.type, account?.name ?? null, { whole, onSent: told });
       tell({ event: 'progress', job, stage: 'done', done: 1, total: 1 });
       changed(of);
       return { ...report, file: file.name };

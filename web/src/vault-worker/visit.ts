@@ -14,6 +14,8 @@ export interface Opened {
   opened: OpenedLink;
   read(record: string): Promise<RecordContent>;
   exportBundle(): Promise<string>;
+  /** What it tells by now, where anything changed since. */
+  refresh(): Promise<OpenedLink | null>;
 }
 
 let loaded: Promise<unknown> | null = null;
@@ -22,16 +24,19 @@ async function openVisit(http: Http, token: string, key: string, reader: string,
   loaded ??= init({ module_or_path: address });
   await loaded;
   const carrier = new Carrier(http, false);
+  const tell = async (visit: Visit): Promise<OpenedLink> => {
+    const said = parse<{ patient_name: string; sender: string; recipient: string; message?: string; types: RecordType[]; expires_at: string; may_download: boolean; headers: RecordHeader[] }>(visit.view());
+    return {
+      patient_name: said.patient_name || null, sender: said.sender || null, recipient_name: said.recipient || null, message: said.message ?? null,
+      types: said.types, expires_at: said.expires_at, may_download: said.may_download, headers: said.headers, document: parse<ClinicalDocument>(await visit.document()), other: null,
+    };
+  };
   return carrier.run(async () => {
     const url = `${self.location.origin}/records/shared/${token}#${key}`;
     const visit = await Visit.open(carrier.carry, url, reader || undefined, passcode ?? undefined);
-    const said = parse<{ patient_name: string; sender: string; recipient: string; message?: string; types: RecordType[]; expires_at: string; may_download: boolean; headers: RecordHeader[] }>(visit.view());
-    const document = parse<ClinicalDocument>(await visit.document());
     return {
-      opened: {
-        patient_name: said.patient_name || null, sender: said.sender || null, recipient_name: said.recipient || null, message: said.message ?? null,
-        types: said.types, expires_at: said.expires_at, may_download: said.may_download, headers: said.headers, document, other: null,
-      },
+      opened: await tell(visit),
+      refresh: () => carrier.run(async () => ((await visit.refresh()) ? tell(visit) : null)),
       read: (record) => carrier.run(async () => {
         const read = parse<{ header: RecordHeader; text: string | null }>(await visit.read(record));
         const bytes = read.header.body === 'file' ? await visit.readContent(record) : null;
@@ -69,5 +74,6 @@ export function makeVisitor(): VisitApi {
     },
     readShared: async (record) => opened().read(record),
     exportShared: async () => opened().exportBundle(),
+    refreshShared: async () => opened().refresh(),
   };
 }

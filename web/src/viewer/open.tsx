@@ -1,6 +1,6 @@
 /** A link that is open: the record as a clinician wants it, and what may be done with it. */
 import { Button, Modal } from '@mantine/core';
-import { IconDownload, IconPrinter, IconShieldLock } from '@tabler/icons-react';
+import { IconDownload, IconPrinter, IconRefresh, IconShieldLock } from '@tabler/icons-react';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { away, moment } from '../lib/format.ts';
@@ -11,7 +11,7 @@ import { Mark, Note, Tag } from '../ui/pieces.tsx';
 import { type OpenedLink, type RecordContent, VaultFailure } from '../vault-worker/api.ts';
 import { Languages } from './languages.tsx';
 
-type Trouble = 'unreachable' | 'no_download';
+type Trouble = 'unreachable' | 'no_download' | 'view_over';
 
 /** Draws anew now and then, so that what is left of the time is true. */
 function useTick(every: number) {
@@ -22,11 +22,12 @@ function useTick(every: number) {
   }, [every]);
 }
 
-export function Open({ link }: { link: OpenedLink }) {
+export function Open({ link, onNews }: { link: OpenedLink; onNews: (link: OpenedLink) => void }) {
   const { t } = useTranslation();
   const [content, setContent] = useState<RecordContent | null>(null);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [taking, setTaking] = useState(false);
+  const [looking, setLooking] = useState<'no' | 'yes' | 'nothing'>('no');
   useTick(30_000);
   const name = link.patient_name ?? link.document.patient?.name ?? t('viewer.title');
   useEffect(() => { document.title = `${name} · Chartkey`; }, [name]);
@@ -45,6 +46,19 @@ export function Open({ link }: { link: OpenedLink }) {
     }
     setTaking(false);
   };
+  const look = async () => {
+    setTrouble(null);
+    setLooking('yes');
+    try {
+      const news = await vault.refreshShared();
+      if (news) onNews(news);
+      setLooking(news ? 'no' : 'nothing');
+    } catch (why) {
+      setLooking('no');
+      // What has ended is noticed, and said, by whoever shows this.
+      setTrouble(why instanceof VaultFailure && why.failure.status === 401 ? 'view_over' : 'unreachable');
+    }
+  };
   const { other } = link;
   const about = [
     link.recipient_name ? t('viewer.for', { name: link.recipient_name }) : '',
@@ -57,8 +71,9 @@ export function Open({ link }: { link: OpenedLink }) {
       <header className="viewer-bar">
         <span className="brand"><Mark /> Chartkey</span>
         <div className="row no-print">
-          {link.expires_at ? <Tag tone="good"><IconShieldLock size={15} aria-hidden /> {t('viewer.until', { when: away(link.expires_at) })}</Tag> : null}
+          {link.expires_at ? <Tag tone="good"><IconShieldLock size={15} aria-hidden /> {t('viewer.closes', { when: away(link.expires_at) })}</Tag> : null}
           <Languages />
+          {other ? null : <Button size="compact-md" variant="default" loading={looking === 'yes'} leftSection={<IconRefresh size={17} />} onClick={() => void look()}>{t('viewer.look_again')}</Button>}
           <Button size="compact-md" variant="default" leftSection={<IconPrinter size={17} />} onClick={() => window.print()}>{t('viewer.print')}</Button>
           {link.may_download ? <Button size="compact-md" loading={taking} leftSection={<IconDownload size={17} />} onClick={() => void download()}>{t('viewer.download')}</Button> : null}
         </div>
@@ -70,6 +85,7 @@ export function Open({ link }: { link: OpenedLink }) {
         </div></div>
         <div className="stack">
           {link.message ? <div className="note"><p style={{ whiteSpace: 'pre-wrap' }}><b>{t('viewer.message')}:</b> <bdi>{link.message}</bdi></p></div> : null}
+          <div role="status">{looking === 'nothing' ? <Note><p>{t('viewer.no_news')}</p></Note> : null}</div>
           {trouble ? <Note tone="bad"><p>{t(`viewer.${trouble}`)}</p></Note> : null}
           {other && other.cards > 0 ? <Note tone="warn"><p>{t('viewer.cards', { count: other.cards })}</p></Note> : null}
           {other && other.unread > 0 ? <Note tone="warn"><p>{t('viewer.unread', { count: other.unread })}</p></Note> : null}

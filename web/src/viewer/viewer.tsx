@@ -54,7 +54,7 @@ export function Viewer({ address: given }: { address: LinkAddress }) {
     return () => clearInterval(timer);
   }, [opened, token]);
 
-  if (opened) return <Open link={opened} />;
+  if (opened) return <Open link={opened} onNews={setOpened} />;
   if (!key && !other) {
     return (
       <Closed>
@@ -141,7 +141,7 @@ function Unlock({ address, waiting, onState, onOpened }: Unlocking) {
   if (waiting) return <Waiting what={t('viewer.opening')} />;
   return (
     <form className="stack-s" onSubmit={(event) => { event.preventDefault(); void open(); }}>
-      <TextInput size="md" label={t('viewer.who')} description={t('viewer.who_more')} maxLength={80} required withAsterisk={false} autoComplete="name" value={reader} onChange={(event) => setReader(event.currentTarget.value)} />
+      <TextInput size="md" label={t('viewer.who')} description={t(address.other ? 'viewer.who_more_other' : 'viewer.who_more')} maxLength={80} required withAsterisk={false} autoComplete="name" value={reader} onChange={(event) => setReader(event.currentTarget.value)} />
       {wants ? <PasswordInput size="md" label={t('viewer.passcode')} description={t('viewer.passcode_more')} autoComplete="off" autoFocus={!address.other} required withAsterisk={false} value={passcode} onChange={(event) => setPasscode(event.currentTarget.value)} /> : null}
       {problem ? <Note tone="bad"><p>{problem}</p></Note> : null}
       <Button type="submit" size="md" leftSection={<IconLock size={18} />}>{t('viewer.open')}</Button>

@@ -93,6 +93,21 @@ test('a fresh browser opens the link and sees only those types', async () => {
   expect(theirs.text.includes(key)).toBe(false);
   expect(theirs.complaints).toEqual([]);
 
+  // What is added shows while the link is open, and counts as the same access.
+  await reader.getByRole('button', { name: 'Look for new entries' }).click();
+  await reader.getByText('Nothing was added or changed since.').waitFor();
+  await go(page, '/record/add', ME);
+  await page.getByLabel('Title').fill('Stiff knee since Sunday');
+  await page.getByLabel('Text', { exact: true }).fill('Worse on stairs.');
+  await page.getByRole('combobox', { name: 'Belongs to' }).click();
+  await page.getByRole('option', { name: 'Conditions' }).click();
+  await page.getByRole('button', { name: 'Add the note' }).click();
+  await page.getByText('The note is in your record.').waitFor();
+  await reader.getByRole('button', { name: 'Look for new entries' }).click();
+  await reader.getByText('Stiff knee since Sunday').first().waitFor();
+  await go(page, '/sharing', ME);
+  await page.locator('[data-share]').getByText(/Opened once/).waitFor();
+
   // What the patient takes back closes what is open.
   await page.getByRole('button', { name: 'Revoke', exact: true }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();

@@ -201,10 +201,10 @@ impl Oauth {
     ) -> Response {
         let get = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
         no_store(match get("grant_type") {
-            "authorization_code" => self.trade(headers, form, quirks, now),
-            "refresh_token" => self.refresh(headers, form, quirks, now),
+            "authorization_code" => self.trade(headers, form, token_url, quirks, now),
+            "refresh_token" => self.refresh(headers, form, token_url, quirks, now),
             "client_credentials" => match self.partner(get("client_assertion"), token_url, now) {
-                Some(()) => {
+                Some(_) => {
                     let scope = get("scope").to_owned();
                     let (access, _) = self.allow(None, &scope, quirks, now);
                     let lifetime = quirks.token_lifetime_secs.min(300);
@@ -219,7 +219,16 @@ impl Oauth {
     }
 
     /// The client that a call comes from, if it proves itself.
-    fn client(&self, headers: &HeaderMap, form: &Fields) -> Option<String> {
+    fn client(
+        &mut self,
+        headers: &HeaderMap,
+        form: &Fields,
+        token_url: &str,
+        now: Timestamp,
+    ) -> Option<String> {
+        if let Some(assertion) = form.get("client_assertion") {
+            return self.partner(assertion, token_url, now);
+        }
         let basic = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "))
@@ -234,18 +243,20 @@ impl Oauth {
                 form.get("client_secret").cloned(),
             ),
         };
-        (self.secrets.get(&client) == secret.as_ref()).then_some(client)
+        let proves = self.secrets.get(&client) == secret.as_ref();
+        (proves && !self.partners.contains_key(&client)).then_some(client)
     }
 
     fn trade(
         &mut self,
         headers: &HeaderMap,
         form: &Fields,
+        token_url: &str,
         quirks: &Quirks,
         now: Timestamp,
     ) -> Response {
         let get = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-        let Some(client) = self.client(headers, form) else {
+        let Some(client) = self.client(headers, form, token_url, now) else {
             return error(StatusCode::UNAUTHORIZED, "invalid_client");
         };
         let Some(code) = self.codes.remove(get("code")) else {
@@ -271,11 +282,12 @@ impl Oauth {
         &mut self,
         headers: &HeaderMap,
         form: &Fields,
+        token_url: &str,
         quirks: &Quirks,
         now: Timestamp,
     ) -> Response {
         let invalid = || error(StatusCode::BAD_REQUEST, "invalid_grant");
-        if self.client(headers, form).is_none() {
+        if self.client(headers, form, token_url, now).is_none() {
             return error(StatusCode::UNAUTHORIZED, "invalid_client");
         }
         let token = form
@@ -329,7 +341,7 @@ impl Oauth {
     }
 
     /// Checks an assertion as SMART App Launch 2.2 asks servers to.
-    fn partner(&mut self, assertion: &str, token_url: &str, now: Timestamp) -> Option<()> {
+    fn partner(&mut self, assertion: &str, token_url: &str, now: Timestamp) -> Option<String> {
         let (signed, signature) = assertion.rsplit_once('.')?;
         let (head, claims) = signed.split_once('.')?;
         let read = |part: &str| -> Option<Value> {
@@ -356,7 +368,7 @@ impl Oauth {
         UnparsedPublicKey::new(algorithm, &partner.public_key)
             .verify(signed.as_bytes(), &signature)
             .ok()?;
-        (right && self.jtis.insert(jti)).then_some(())
+        (right && self.jtis.insert(jti)).then_some(client)
     }
 }
 

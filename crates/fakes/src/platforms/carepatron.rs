@@ -12,12 +12,14 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use chartkey_domain::clock::Clock;
 use serde_json::{Value, json};
 
-use super::Received;
-use crate::stage::Named;
+use super::{Received, Running};
+use crate::stage::{Named, Stage};
 
 /// The platform.
+#[derive(Debug)]
 pub struct Carepatron {
     key: String,
     provider: String,
@@ -30,7 +32,7 @@ pub struct Carepatron {
 }
 
 /// Names its calls.
-pub fn name_call(method: &Method, path: &str) -> Named {
+fn name_call(method: &Method, path: &str) -> Named {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let (operation, template) = match (method.as_str(), segments.as_slice()) {
         ("GET", ["ping"]) => ("ping", "/ping"),
@@ -54,8 +56,7 @@ pub fn name_call(method: &Method, path: &str) -> Named {
 }
 
 impl Carepatron {
-    /// A platform that knows one key and one workspace.
-    pub fn new(key: &str, provider: &str) -> Arc<Self> {
+    fn new(key: &str, provider: &str) -> Arc<Self> {
         Arc::new(Self {
             key: key.to_owned(),
             provider: provider.to_owned(),
@@ -64,6 +65,25 @@ impl Carepatron {
             begun: AtomicU32::new(0),
             reads: AtomicU32::new(1),
         })
+    }
+
+    /// Starts one on `port` of this machine; 0 for any.
+    ///
+    /// # Errors
+    /// That of binding.
+    pub async fn start(
+        clock: Arc<dyn Clock>,
+        port: u16,
+        key: &str,
+        provider: &str,
+    ) -> std::io::Result<Running<Self>> {
+        let stage = Stage::new(clock, name_call);
+        Running::begin(stage, port, |_, _| {
+            let made = Self::new(key, provider);
+            let router = made.router();
+            (made, router)
+        })
+        .await
     }
 
     /// How often a new job says that it is not finished.
@@ -80,8 +100,7 @@ impl Carepatron {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its router.
-    pub fn router(self: &Arc<Self>) -> Router {
+    fn router(self: &Arc<Self>) -> Router {
         Router::new()
             .route("/providers/{id}/secure-ping", get(ping))
             .route("/providers/{id}/contacts/export-jobs", post(begin))

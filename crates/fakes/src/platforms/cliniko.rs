@@ -15,14 +15,16 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chartkey_domain::clock::Clock;
 use serde_json::{Value, json};
 
-use super::{Client, Document, Received, last_segment};
+use super::{Client, Document, Received, Running, last_segment};
 use crate::stage::{Named, Stage};
 
 const POLICY: &str = "signed-policy";
 
 /// The platform.
+#[derive(Debug)]
 pub struct Cliniko {
     stage: Arc<Stage>,
     base: String,
@@ -39,7 +41,7 @@ pub struct Cliniko {
 }
 
 /// Names its calls.
-pub fn name_call(method: &Method, path: &str) -> Named {
+fn name_call(method: &Method, path: &str) -> Named {
     let rest = path.strip_prefix("/v1/").unwrap_or(path);
     let (operation, template) = match (method.as_str(), rest) {
         ("GET", "user") => ("user", "/v1/user"),
@@ -66,8 +68,7 @@ pub fn name_call(method: &Method, path: &str) -> Named {
 }
 
 impl Cliniko {
-    /// A platform at `base` that knows one key.
-    pub fn new(stage: &Arc<Stage>, base: &str, key: &str) -> Arc<Self> {
+    fn new(stage: &Arc<Stage>, base: &str, key: &str) -> Arc<Self> {
         Arc::new(Self {
             stage: Arc::clone(stage),
             base: base.to_owned(),
@@ -79,6 +80,24 @@ impl Cliniko {
             limit: AtomicU32::new(0),
             window: Mutex::default(),
         })
+    }
+
+    /// Starts one on `port` of this machine; 0 for any.
+    ///
+    /// # Errors
+    /// That of binding.
+    pub async fn start(
+        clock: Arc<dyn Clock>,
+        port: u16,
+        key: &str,
+    ) -> std::io::Result<Running<Self>> {
+        let stage = Stage::new(clock, name_call);
+        Running::begin(stage, port, |stage, base| {
+            let made = Self::new(stage, base, key);
+            let router = made.router();
+            (made, router)
+        })
+        .await
     }
 
     /// How often a new attachment says that it is not taken in yet.
@@ -96,8 +115,7 @@ impl Cliniko {
         hold(&self.temporary).clear();
     }
 
-    /// Its router.
-    pub fn router(self: &Arc<Self>) -> Router {
+    fn router(self: &Arc<Self>) -> Router {
         let api = Router::new()
             .route("/v1/user", get(user))
             .route("/v1/patients", get(list_patients).post(create_patient))

@@ -15,12 +15,14 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chartkey_domain::clock::Clock;
 use serde_json::{Value, json};
 
-use super::{Client, Received, last_segment};
-use crate::stage::Named;
+use super::{Client, Received, Running, last_segment};
+use crate::stage::{Named, Stage};
 
 /// The server.
+#[derive(Debug)]
 pub struct FhirSink {
     token: String,
     /// What arrived: patients, and one document for each `DocumentReference`.
@@ -34,7 +36,7 @@ pub struct FhirSink {
     filters: AtomicBool,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Resources {
     patients: BTreeMap<String, Value>,
     binaries: BTreeMap<String, (String, Bytes)>,
@@ -43,7 +45,7 @@ struct Resources {
 }
 
 /// Names its calls.
-pub fn name_call(method: &Method, path: &str) -> Named {
+fn name_call(method: &Method, path: &str) -> Named {
     let mut segments = path.trim_matches('/').split('/');
     let kind = segments.next().unwrap_or_default();
     let has_id = segments.next().is_some();
@@ -64,8 +66,7 @@ pub fn name_call(method: &Method, path: &str) -> Named {
 }
 
 impl FhirSink {
-    /// A server that knows one bearer token.
-    pub fn new(token: &str) -> Arc<Self> {
+    fn new(token: &str) -> Arc<Self> {
         Arc::new(Self {
             token: token.to_owned(),
             received: Received::default(),
@@ -74,6 +75,24 @@ impl FhirSink {
             is_conditional: AtomicBool::new(true),
             filters: AtomicBool::new(true),
         })
+    }
+
+    /// Starts one on `port` of this machine; 0 for any.
+    ///
+    /// # Errors
+    /// That of binding.
+    pub async fn start(
+        clock: Arc<dyn Clock>,
+        port: u16,
+        token: &str,
+    ) -> std::io::Result<Running<Self>> {
+        let stage = Stage::new(clock, name_call);
+        Running::begin(stage, port, |_, _| {
+            let made = Self::new(token);
+            let router = made.router();
+            (made, router)
+        })
+        .await
     }
 
     /// Whether a resource may be made under an id of the caller's.
@@ -124,8 +143,7 @@ impl FhirSink {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its router.
-    pub fn router(self: &Arc<Self>) -> Router {
+    fn router(self: &Arc<Self>) -> Router {
         Router::new()
             .route("/Patient", get(find_patients).post(create_patient))
             .route("/Binary", axum::routing::post(create_binary))

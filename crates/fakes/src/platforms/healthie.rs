@@ -11,12 +11,14 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chartkey_domain::clock::Clock;
 use serde_json::{Value, json};
 
-use super::{Client, Received};
-use crate::stage::Named;
+use super::{Client, Received, Running};
+use crate::stage::{Named, Stage};
 
 /// The platform.
+#[derive(Debug)]
 pub struct Healthie {
     key: String,
     /// What arrived.
@@ -24,7 +26,7 @@ pub struct Healthie {
 }
 
 /// Names its calls by the field that they ask for.
-pub fn name_call(_method: &Method, path: &str, body: &[u8]) -> Named {
+fn name_call(_method: &Method, path: &str, body: &[u8]) -> Named {
     let field = serde_json::from_slice::<Value>(body)
         .ok()
         .and_then(|body| root_field(body.get("query")?.as_str()?));
@@ -45,16 +47,32 @@ fn root_field(query: &str) -> Option<String> {
 }
 
 impl Healthie {
-    /// A platform that knows one key.
-    pub fn new(key: &str) -> Arc<Self> {
+    fn new(key: &str) -> Arc<Self> {
         Arc::new(Self {
             key: key.to_owned(),
             received: Received::default(),
         })
     }
 
-    /// Its router.
-    pub fn router(self: &Arc<Self>) -> Router {
+    /// Starts one on `port` of this machine; 0 for any.
+    ///
+    /// # Errors
+    /// That of binding.
+    pub async fn start(
+        clock: Arc<dyn Clock>,
+        port: u16,
+        key: &str,
+    ) -> std::io::Result<Running<Self>> {
+        let stage = Stage::by_body(clock, name_call);
+        Running::begin(stage, port, |_, _| {
+            let made = Self::new(key);
+            let router = made.router();
+            (made, router)
+        })
+        .await
+    }
+
+    fn router(self: &Arc<Self>) -> Router {
         Router::new()
             .route("/graphql", post(graphql))
             .layer(DefaultBodyLimit::disable())

@@ -12,12 +12,14 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chartkey_domain::clock::Clock;
 use serde_json::{Value, json};
 
-use super::{Client, Document, Received};
-use crate::stage::Named;
+use super::{Client, Document, Received, Running};
+use crate::stage::{Named, Stage};
 
 /// The platform.
+#[derive(Debug)]
 pub struct Plain {
     token: String,
     /// What arrived.
@@ -25,7 +27,7 @@ pub struct Plain {
 }
 
 /// Names its calls.
-pub fn name_call(method: &Method, path: &str) -> Named {
+fn name_call(method: &Method, path: &str) -> Named {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     let (operation, template) = match (method.as_str(), segments.as_slice()) {
         ("GET", ["account"]) => ("account", "/account"),
@@ -44,16 +46,32 @@ pub fn name_call(method: &Method, path: &str) -> Named {
 }
 
 impl Plain {
-    /// A platform that knows one token.
-    pub fn new(token: &str) -> Arc<Self> {
+    fn new(token: &str) -> Arc<Self> {
         Arc::new(Self {
             token: token.to_owned(),
             received: Received::default(),
         })
     }
 
-    /// Its router.
-    pub fn router(self: &Arc<Self>) -> Router {
+    /// Starts one on `port` of this machine; 0 for any.
+    ///
+    /// # Errors
+    /// That of binding.
+    pub async fn start(
+        clock: Arc<dyn Clock>,
+        port: u16,
+        token: &str,
+    ) -> std::io::Result<Running<Self>> {
+        let stage = Stage::new(clock, name_call);
+        Running::begin(stage, port, |_, _| {
+            let made = Self::new(token);
+            let router = made.router();
+            (made, router)
+        })
+        .await
+    }
+
+    fn router(self: &Arc<Self>) -> Router {
         Router::new()
             .route("/account", get(account))
             .route("/clients", get(list_clients).post(create_client))

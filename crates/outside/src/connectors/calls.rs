@@ -268,3 +268,105 @@ pub(crate) fn own_header(name: &str) -> ConnectorResult<HeaderName> {
     }
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_number_or_one_segment_of_a_path() {
+        let check = |value: Value, expected: Option<&str>| {
+            assert_eq!(id_of(Some(&value)).as_deref(), expected, "{value}");
+        };
+        check(json!(17), Some("17"));
+        check(json!("a-b_c.1?#%"), Some("a-b_c.1?#%"));
+        for hostile in [
+            json!(""),
+            json!("."),
+            json!(".."),
+            json!("a/b"),
+            json!("a\\b"),
+            json!("a b"),
+            json!("a\r\nb"),
+            json!("ü"),
+            json!("x".repeat(201)),
+            json!(-1),
+            json!(1.5),
+            json!(true),
+            json!({}),
+        ] {
+            check(hostile, None);
+        }
+        assert_eq!(id_of(None), None);
+    }
+
+    #[test]
+    fn a_url_stays_below_its_base() {
+        let below = |base: &str, segments: &[&str]| {
+            url_below(base, segments)
+                .map(|url| url.to_string())
+                .map_err(|error| error.class)
+        };
+        let expected = Ok("https://a.example/v1/c/7%3Fx%23y".to_owned());
+        assert_eq!(below("https://a.example/v1", &["c", "7?x#y"]), expected);
+        assert_eq!(below("https://a.example/v1/", &["c", "7?x#y"]), expected);
+        let invalid = Err(ErrorClass::Invalid);
+        assert_eq!(below("https://a.example/v1", &["c", ".."]), invalid);
+        assert_eq!(below("https://a.example/v1", &["a/b"]), invalid);
+        for base in [
+            "",
+            "a.example",
+            "https://a.example/?x=1",
+            "https://a.example/#x",
+            "data:,x",
+        ] {
+            assert_eq!(below(base, &["c"]), Err(ErrorClass::Address), "{base}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_a_key_however_it_was_written_down() {
+        let secret = |text: &str| Zeroizing::new(text.to_owned());
+        let key = |credentials: &Credentials| api_key(credentials).map(|key| key.to_string());
+        let bearer = |text: &str| Credentials::Bearer {
+            token: secret(text),
+        };
+        let basic = Credentials::Basic {
+            username: secret("k"),
+            password: secret("unused"),
+        };
+        assert_eq!(key(&bearer("k")), Ok("k".to_owned()));
+        assert_eq!(key(&basic), Ok("k".to_owned()));
+        for none in [Credentials::None, bearer(""), bearer("a b"), bearer("a\nb")] {
+            let class = key(&none).map_err(|error| error.class);
+            assert_eq!(class, Err(ErrorClass::Auth));
+        }
+    }
+
+    #[test]
+    fn no_connection_sets_a_header_that_frames_the_message() {
+        assert!(own_header("X-Api-Key").is_ok());
+        for name in [
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "a b",
+            "",
+            "a\r\nb",
+        ] {
+            assert!(own_header(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_at_a_path_is_found_and_nothing_else() {
+        let value = json!({"data": {"id": 7, "list": [1]}});
+        assert_eq!(at(&value, "data.id"), Some(&json!(7)));
+        assert_eq!(at(&value, ""), Some(&value));
+        for path in ["data.", ".data", "data.list.0", "id", "data.id.x"] {
+            assert_eq!(at(&value, path), None, "{path}");
+        }
+    }
+}

@@ -11,7 +11,6 @@ mod bundle;
 mod destination;
 mod discover;
 mod file;
-mod fingerprint;
 mod outcome;
 mod paging;
 mod plan;
@@ -24,3 +23,6 @@ pub mod launch;
 
 pub use destination::FhirDestination;
 pub use source::FhirSource;
+
+#[cfg(test)]
+mod tests;

@@ -219,7 +219,7 @@ impl Account<'_> {
         if answer.status.is_success() || answer.status.as_u16() == 409 {
             return Ok(PutState::Done(key.0.clone()));
         }
-        Err(self.lost(
+        Err(lost(
             self.calls.refusal(&answer, Effect::Writes),
             webhook.deduplicates,
         ))
@@ -250,11 +250,11 @@ impl Account<'_> {
             .await?;
         if !answer.status.is_success() {
             let refusal = self.calls.refusal(&answer, Effect::Writes);
-            return Err(self.lost(refusal, step.deduplicates));
+            return Err(lost(refusal, step.deduplicates));
         }
         made(&answer, &step.id)
             .map(PutState::Done)
-            .map_err(|refusal| self.lost(refusal, step.deduplicates))
+            .map_err(|refusal| lost(refusal, step.deduplicates))
     }
 
     async fn put_request(
@@ -269,15 +269,7 @@ impl Account<'_> {
         self.calls
             .send(request, Effect::Writes, MAX_ANSWER_LEN)
             .await
-            .map_err(|refusal| self.lost(refusal, deduplicates))
-    }
-
-    /// What an answer that was lost means where a repetition does no harm.
-    fn lost(&self, mut refusal: ConnectorError, deduplicates: bool) -> ConnectorError {
-        if deduplicates && refusal.class == ErrorClass::Unknown {
-            refusal.class = ErrorClass::Transient;
-        }
-        refusal
+            .map_err(|refusal| lost(refusal, deduplicates))
     }
 
     /// May be repeated at will: what is gone stays gone.
@@ -315,6 +307,14 @@ impl Account<'_> {
             _ => Err(self.calls.refusal(&answer, Effect::Reads)),
         }
     }
+}
+
+/// What an answer that was lost means where a repetition does no harm.
+fn lost(mut refusal: ConnectorError, deduplicates: bool) -> ConnectorError {
+    if deduplicates && refusal.class == ErrorClass::Unknown {
+        refusal.class = ErrorClass::Transient;
+    }
+    refusal
 }
 
 fn items<'a>(answer: &'a Value, path: &str) -> ConnectorResult<&'a Vec<Value>> {

@@ -178,7 +178,8 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
         })
     });
     let reset = || {
-        let value: u64 = text("x-ratelimit-reset")?.parse().ok()?;
+        let value = text("x-ratelimit-reset").or_else(|| text("ratelimit-reset"))?;
+        let value: u64 = value.parse().ok()?;
         if value < FIRST_MOMENT_SECS {
             return Some(Duration::from_secs(value));
         }
@@ -224,6 +225,7 @@ mod tests {
         assert_eq!(wait("retry-after", "99999999999"), Some(86_400));
         assert_eq!(wait("retry-after", "soon"), None);
         assert_eq!(wait("x-ratelimit-reset", "42"), Some(42));
+        assert_eq!(wait("ratelimit-reset", "42"), Some(42));
         // 2026-11-02T10:00:45Z
         assert_eq!(wait("x-ratelimit-reset", "1793613645"), Some(45));
         assert_eq!(wait("date", "x"), None);

@@ -12,13 +12,13 @@ use chartkey_domain::connections::{
 };
 use chartkey_domain::doors::BoxFuture;
 use chartkey_domain::ids::{ConnectionId, PatientId};
+use chartkey_fakes::Stage;
 use chartkey_fakes::platforms::carepatron::Carepatron;
 use chartkey_fakes::platforms::cliniko::Cliniko;
 use chartkey_fakes::platforms::fhir_sink::FhirSink;
 use chartkey_fakes::platforms::healthie::Healthie;
 use chartkey_fakes::platforms::plain::Plain;
-use chartkey_fakes::platforms::{self, Client, Document, Received};
-use chartkey_fakes::{Router, Served, Stage, serve};
+use chartkey_fakes::platforms::{Client, Document, Received, Running};
 use chartkey_outside::connectors::{Adapters, ConnectorLimits};
 use chartkey_outside::http::HttpSettings;
 use chartkey_outside::http::addresses::AllowedHosts;
@@ -59,11 +59,11 @@ pub const TAKES_DOCUMENTS: [Shape; 7] = [
 
 /// A platform, whichever it is.
 pub enum Fake {
-    Fhir(Arc<FhirSink>),
-    Cliniko(Arc<Cliniko>),
-    Healthie(Arc<Healthie>),
-    Rest(Arc<Plain>),
-    Carepatron(Arc<Carepatron>),
+    Fhir(Running<FhirSink>),
+    Cliniko(Running<Cliniko>),
+    Healthie(Running<Healthie>),
+    Rest(Running<Plain>),
+    Carepatron(Running<Carepatron>),
 }
 
 /// The whole bench.
@@ -74,7 +74,7 @@ pub struct Bench {
     pub clock: FixedClock,
     pub endpoint: Endpoint,
     pub adapters: Arc<Adapters>,
-    pub served: Served,
+    pub origin: String,
 }
 
 /// No tokens to keep.
@@ -166,9 +166,9 @@ impl Bench {
 
     /// One of many whose adapter is the same.
     pub async fn beside(shape: Shape, adapters: Arc<Adapters>, clock: FixedClock) -> Self {
-        let shared = Arc::new(clock.clone());
+        let now = Arc::new(clock.clone());
         let bearer = Credentials::Bearer { token: secret(KEY) };
-        let (kind, path, credentials, settings, stage) = match shape {
+        let (kind, path, credentials, settings, fake) = match shape {
             Shape::Fhir | Shape::FhirInline | Shape::FhirPosted => {
                 let carrier = match shape {
                     Shape::FhirInline => "inline",
@@ -176,8 +176,8 @@ impl Bench {
                     _ => "put",
                 };
                 let settings = json!({"destination": {"carrier": carrier}});
-                let stage = Stage::new(shared, platforms::fhir_sink::name_call);
-                (ConnectionKind::Fhir, "", bearer, settings, stage)
+                let fake = Fake::Fhir(FhirSink::start(now, 0, KEY).await.unwrap());
+                (ConnectionKind::Fhir, "", bearer, settings, fake)
             }
             Shape::Cliniko => {
                 let credentials = Credentials::Basic {
@@ -185,17 +185,17 @@ impl Bench {
                     password: secret(""),
                 };
                 let settings = json!({"contact_email": "it@practice.example"});
-                let stage = Stage::new(shared, platforms::cliniko::name_call);
-                (ConnectionKind::Cliniko, "/v1", credentials, settings, stage)
+                let fake = Fake::Cliniko(Cliniko::start(now, 0, CLINIKO_KEY).await.unwrap());
+                (ConnectionKind::Cliniko, "/v1", credentials, settings, fake)
             }
             Shape::Healthie => {
-                let stage = Stage::by_body(shared, platforms::healthie::name_call);
+                let fake = Fake::Healthie(Healthie::start(now, 0, KEY).await.unwrap());
                 (
                     ConnectionKind::Healthie,
                     "/graphql",
                     bearer,
                     json!({}),
-                    stage,
+                    fake,
                 )
             }
             Shape::RestForm | Shape::RestJson => {
@@ -204,13 +204,13 @@ impl Bench {
                 } else {
                     "json"
                 };
-                let stage = Stage::new(shared, platforms::plain::name_call);
+                let fake = Fake::Rest(Plain::start(now, 0, KEY).await.unwrap());
                 (
                     ConnectionKind::Rest,
                     "",
                     bearer,
                     rest_settings(format),
-                    stage,
+                    fake,
                 )
             }
             Shape::Carepatron => {
@@ -219,30 +219,16 @@ impl Bench {
                     value: secret(KEY),
                 };
                 let settings = json!({"provider_id": "workspace-1"});
-                let stage = Stage::new(shared, platforms::carepatron::name_call);
-                (ConnectionKind::Carepatron, "", credentials, settings, stage)
+                let fake = Carepatron::start(now, 0, KEY, "workspace-1").await.unwrap();
+                let fake = Fake::Carepatron(fake);
+                (ConnectionKind::Carepatron, "", credentials, settings, fake)
             }
         };
-        let mut fake = None;
-        let served = serve(&stage, |base| {
-            let (made, router) = make(shape, &stage, base);
-            fake = Some(made);
-            router
-        })
-        .await
-        .unwrap();
-        let fake = fake.unwrap();
-        let received = match &fake {
-            Fake::Fhir(sink) => sink.received.clone(),
-            Fake::Cliniko(cliniko) => cliniko.received.clone(),
-            Fake::Healthie(healthie) => healthie.received.clone(),
-            Fake::Rest(plain) => plain.received.clone(),
-            Fake::Carepatron(carepatron) => carepatron.received.clone(),
-        };
+        let (origin, stage, received) = fake.parts();
         let endpoint = Endpoint {
             connection: ConnectionId::from_bytes([9; 16]),
             kind,
-            base_url: format!("{}{path}", served.base_url),
+            base_url: format!("{origin}{path}"),
             credentials,
             settings,
         };
@@ -250,10 +236,10 @@ impl Bench {
             fake,
             received,
             stage,
-            adapters,
             clock,
             endpoint,
-            served,
+            adapters,
+            origin,
         }
     }
 
@@ -283,7 +269,7 @@ impl Bench {
     /// A client who was there before; their id.
     pub fn add_client(&self, email: &str, birth_date: &str) -> RemoteClient {
         let id = match &self.fake {
-            Fake::Fhir(sink) => {
+            Fake::Fhir(running) => {
                 let mut patient = json!({
                     "resourceType": "Patient",
                     "telecom": [{"system": "email", "value": email}],
@@ -291,7 +277,7 @@ impl Bench {
                 if !birth_date.is_empty() {
                     patient["birthDate"] = Value::from(birth_date);
                 }
-                sink.add_patient(&patient)
+                running.platform.add_patient(&patient)
             }
             _ => self
                 .received
@@ -384,32 +370,18 @@ impl Bench {
     }
 }
 
-fn make(shape: Shape, stage: &Arc<Stage>, base: &str) -> (Fake, Router) {
-    match shape {
-        Shape::Fhir | Shape::FhirInline | Shape::FhirPosted => {
-            let sink = FhirSink::new(KEY);
-            let router = sink.router();
-            (Fake::Fhir(sink), router)
+impl Fake {
+    fn parts(&self) -> (String, Arc<Stage>, Received) {
+        fn of<P>(running: &Running<P>, received: &Received) -> (String, Arc<Stage>, Received) {
+            let stage = Arc::clone(&running.stage);
+            (running.origin().to_owned(), stage, received.clone())
         }
-        Shape::Cliniko => {
-            let cliniko = Cliniko::new(stage, base, CLINIKO_KEY);
-            let router = cliniko.router();
-            (Fake::Cliniko(cliniko), router)
-        }
-        Shape::Healthie => {
-            let healthie = Healthie::new(KEY);
-            let router = healthie.router();
-            (Fake::Healthie(healthie), router)
-        }
-        Shape::RestForm | Shape::RestJson => {
-            let plain = Plain::new(KEY);
-            let router = plain.router();
-            (Fake::Rest(plain), router)
-        }
-        Shape::Carepatron => {
-            let carepatron = Carepatron::new(KEY, "workspace-1");
-            let router = carepatron.router();
-            (Fake::Carepatron(carepatron), router)
+        match self {
+            Self::Fhir(running) => of(running, &running.platform.received),
+            Self::Cliniko(running) => of(running, &running.platform.received),
+            Self::Healthie(running) => of(running, &running.platform.received),
+            Self::Rest(running) => of(running, &running.platform.received),
+            Self::Carepatron(running) => of(running, &running.platform.received),
         }
     }
 }

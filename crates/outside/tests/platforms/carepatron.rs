@@ -11,7 +11,7 @@ async fn bench() -> Bench {
 
 fn carepatron(bench: &Bench) -> &Carepatron {
     match &bench.fake {
-        Fake::Carepatron(carepatron) => carepatron,
+        Fake::Carepatron(running) => &running.platform,
         _ => panic!("another platform"),
     }
 }

@@ -11,7 +11,7 @@ async fn bench() -> Bench {
 
 fn cliniko(bench: &Bench) -> &chartkey_fakes::platforms::cliniko::Cliniko {
     match &bench.fake {
-        Fake::Cliniko(cliniko) => cliniko,
+        Fake::Cliniko(running) => &running.platform,
         _ => panic!("another platform"),
     }
 }

@@ -39,8 +39,8 @@ async fn a_good_key_is_verified_and_a_bad_one_is_refused() {
 async fn clients_are_found_none_one_or_several_and_never_guessed() {
     for shape in ALL {
         let bench = Bench::new(shape).await;
-        if let Fake::Carepatron(carepatron) = &bench.fake {
-            carepatron.set_reads(0);
+        if let Fake::Carepatron(running) = &bench.fake {
+            running.platform.set_reads(0);
         }
         let found = async || {
             // A kept export would be yesterday's.
@@ -267,7 +267,7 @@ async fn nobody_there_certainly_did_nothing() {
         let (base, path) = {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let base = format!("http://{}", listener.local_addr().unwrap());
-            let path = bench.endpoint.base_url.replace(&bench.served.base_url, "");
+            let path = bench.endpoint.base_url.replace(&bench.origin, "");
             (base, path)
         };
         bench.endpoint.base_url = format!("{base}{path}");

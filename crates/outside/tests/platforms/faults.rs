@@ -92,82 +92,96 @@ fn making(shape: Shape) -> &'static str {
     }
 }
 
+async fn lose(bench: Bench, shape: Shape, fault: Fault) {
+    let case = format!("{shape:?} {fault:?}");
+    // An unreadable answer to a creation in a FHIR server still says where the
+    // new one is.
+    let says_where = fault == Fault::BrokenBody && matches!(bench.fake, Fake::Fhir(_));
+    let ann = bench.add_client(EMAIL, BIRTH_DATE);
+    let letter = letter();
+    let mut resume = None;
+    bench
+        .stage
+        .set_faults(vec![Rule::nth(making(shape), 1, fault)]);
+    let end = loop {
+        match bench.step(&ann, &letter, resume.as_deref()).await {
+            Ok(PutState::Pending(token)) if resume.as_ref() != Some(&token) => {
+                resume = Some(token);
+            }
+            end => break end,
+        }
+    };
+    match end {
+        Ok(PutState::Done(_)) if says_where => {}
+        Err(refusal) => assert_eq!(refusal.class, ErrorClass::Unknown, "{case}"),
+        end => panic!("{case}: {end:?}"),
+    }
+    let there = bench.documents();
+    assert_eq!(there.len(), 1, "{case}");
+    let found = bench.find(&ann, DEDUPE).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&there[0].id), "{case}");
+}
+
 #[tokio::test]
 async fn an_answer_lost_after_it_was_made_is_unknown_and_it_is_found() {
-    let lost = [
-        Fault::TimeoutAfter,
-        Fault::Disconnect,
-        Fault::BrokenBody,
-        Fault::StatusAfter { status: 504 },
-    ];
+    let clock = clock();
+    let adapters = Arc::new(adapters(http(), &clock));
+    let mut cases = Vec::new();
     for shape in TAKES_DOCUMENTS {
-        for fault in lost.clone() {
-            let case = format!("{shape:?} {fault:?}");
-            let bench = Bench::new(shape).await;
-            // An unreadable answer to a creation in a FHIR server still says
-            // where the new one is.
-            let says_where = fault == Fault::BrokenBody
-                && matches!(shape, Shape::Fhir | Shape::FhirInline | Shape::FhirPosted);
-            let ann = bench.add_client(EMAIL, BIRTH_DATE);
-            let letter = letter();
-            let mut resume = None;
-            bench
-                .stage
-                .set_faults(vec![Rule::nth(making(shape), 1, fault)]);
-            let end = loop {
-                match bench.step(&ann, &letter, resume.as_deref()).await {
-                    Ok(PutState::Pending(token)) if resume.as_ref() != Some(&token) => {
-                        resume = Some(token);
-                    }
-                    end => break end,
-                }
-            };
-            match end {
-                Ok(PutState::Done(_)) if says_where => {}
-                Err(refusal) => assert_eq!(refusal.class, ErrorClass::Unknown, "{case}"),
-                end => panic!("{case}: {end:?}"),
-            }
-            let there = bench.documents();
-            assert_eq!(there.len(), 1, "{case}");
-            let found = bench.find(&ann, DEDUPE).await.unwrap();
-            assert_eq!(found.as_ref(), Some(&there[0].id), "{case}");
+        for fault in [
+            Fault::TimeoutAfter,
+            Fault::Disconnect,
+            Fault::BrokenBody,
+            Fault::StatusAfter { status: 504 },
+        ] {
+            let bench = Bench::beside(shape, Arc::clone(&adapters), clock.clone()).await;
+            cases.push(lose(bench, shape, fault));
         }
     }
+    join_all(cases).await;
+}
+
+async fn look(bench: Bench, shape: Shape, fault: Fault) {
+    let case = format!("{shape:?} {fault:?}");
+    let looking = match bench.fake {
+        Fake::Fhir(_) => "search:DocumentReference",
+        Fake::Cliniko(_) => "search:attachments",
+        Fake::Healthie(_) => "documents",
+        Fake::Rest(_) => "search:documents",
+        Fake::Carepatron(_) => panic!("holds no document"),
+    };
+    let ann = bench.add_client(EMAIL, BIRTH_DATE);
+    bench.put(&ann, &letter()).await;
+    bench.stage.set_faults(vec![Rule::nth(looking, 1, fault)]);
+    let class = bench.find(&ann, DEDUPE).await.map_err(|error| error.class);
+    assert!(class.is_err(), "{case}: {class:?}");
+    assert_ne!(
+        class,
+        Err(ErrorClass::Unknown),
+        "{case}: looking changes nothing"
+    );
 }
 
 #[tokio::test]
 async fn looking_never_says_not_there_when_it_could_not_look() {
+    let clock = clock();
+    let adapters = Arc::new(adapters(http(), &clock));
+    let empty = Fault::Status {
+        status: 200,
+        retry_after: None,
+        body: Some("{}".to_owned()),
+    };
+    let mut cases = Vec::new();
     for shape in TAKES_DOCUMENTS {
-        let bench = Bench::new(shape).await;
-        let ann = bench.add_client(EMAIL, BIRTH_DATE);
-        bench.put(&ann, &letter()).await;
-        let looking = match bench.fake {
-            Fake::Fhir(_) => "search:DocumentReference",
-            Fake::Cliniko(_) => "search:attachments",
-            Fake::Healthie(_) => "documents",
-            Fake::Rest(_) => "search:documents",
-            Fake::Carepatron(_) => panic!("holds no document"),
-        };
-        let empty = Fault::Status {
-            status: 200,
-            retry_after: None,
-            body: Some("{}".to_owned()),
-        };
-        for fault in faults().into_iter().chain([empty]) {
-            let case = format!("{shape:?} {fault:?}");
-            if matches!(fault, Fault::Trickle { .. }) {
-                continue;
+        for fault in faults().into_iter().chain([empty.clone()]) {
+            // Slow is not lost.
+            if !matches!(fault, Fault::Trickle { .. }) {
+                let bench = Bench::beside(shape, Arc::clone(&adapters), clock.clone()).await;
+                cases.push(look(bench, shape, fault));
             }
-            bench.stage.set_faults(vec![Rule::nth(looking, 1, fault)]);
-            let refusal = bench.find(&ann, DEDUPE).await;
-            assert!(refusal.is_err(), "{case}: {refusal:?}");
-            assert_ne!(
-                refusal.unwrap_err().class,
-                ErrorClass::Unknown,
-                "{case}: looking changes nothing"
-            );
         }
     }
+    join_all(cases).await;
 }
 
 #[tokio::test]

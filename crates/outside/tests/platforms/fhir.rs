@@ -1,13 +1,24 @@
-use chartkey_domain::connections::{ErrorClass, Removed};
+use std::sync::Arc;
+
+use chartkey_domain::connections::{
+    ConnectionKind, ConnectorError, Connectors, Credentials, DedupeKey, Endpoint, ErrorClass,
+    PutState, RemoteClient, Removed, TokenKeeper, TokenState,
+};
+use chartkey_domain::doors::BoxFuture;
+use chartkey_domain::ids::ConnectionId;
+use chartkey_fakes::fhir::{FhirServer, LetIn, Record, Shape as Vendor};
 use chartkey_fakes::platforms::fhir_sink::FhirSink;
 use chartkey_fakes::{Fault, Rule};
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::bench::{BIRTH_DATE, Bench, DEDUPE, EMAIL, Fake, NoTokens, Shape, ann, letter};
+use super::bench::{
+    BIRTH_DATE, Bench, DEDUPE, EMAIL, Fake, NoTokens, Shape, adapters, ann, clock, http, letter,
+};
 
 fn sink(bench: &Bench) -> &FhirSink {
     match &bench.fake {
-        Fake::Fhir(sink) => sink,
+        Fake::Fhir(running) => &running.platform,
         _ => panic!("another platform"),
     }
 }
@@ -169,4 +180,97 @@ async fn a_server_of_another_version_is_refused() {
         .set_faults(vec![Rule::every("capabilities:metadata", old)]);
     let refusal = bench.platform().verify(&bench.endpoint, &NoTokens).await;
     assert_eq!(refusal.unwrap_err().class, ErrorClass::Unsupported);
+}
+
+/// The tokens that a patient's authorization brought.
+struct Authorized(LetIn);
+
+impl TokenKeeper for Authorized {
+    fn load(&self) -> BoxFuture<'_, Result<Option<TokenState>, ConnectorError>> {
+        Box::pin(async {
+            Ok(Some(TokenState {
+                access_token: Zeroizing::new(self.0.access_token.clone()),
+                expires_at: None,
+                refresh_token: None,
+                patient: None,
+                scope: None,
+            }))
+        })
+    }
+
+    fn take_turn(&self) -> BoxFuture<'_, Result<bool, ConnectorError>> {
+        Box::pin(async { Ok(true) })
+    }
+
+    fn store(&self, _state: TokenState) -> BoxFuture<'_, Result<(), ConnectorError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn give_up(&self, _lapsed: bool) -> BoxFuture<'_, Result<(), ConnectorError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn another_server_takes_documents_by_token_and_what_was_taken_back_stands_again() {
+    // This one looks at the identifier alone when it creates on a condition.
+    let clock = clock();
+    let server = FhirServer::start(Vendor::Plain, Arc::new(clock.clone()), 0)
+        .await
+        .unwrap();
+    let patient = RemoteClient {
+        id: server.load(Record::Small),
+    };
+    let tokens = Authorized(server.authorize(&patient.id, "patient/*.cruds"));
+    let before = server.all("DocumentReference").len();
+    let endpoint = Endpoint {
+        connection: ConnectionId::from_bytes([2; 16]),
+        kind: ConnectionKind::Fhir,
+        base_url: server.base_url(),
+        credentials: Credentials::Smart {
+            client_id: "chartkey".to_owned(),
+            client_secret: None,
+            token_url: server.token_url(),
+        },
+        settings: json!({}),
+    };
+    let adapters = adapters(http(), &clock);
+    let platform = adapters.platform(ConnectionKind::Fhir).unwrap();
+    platform.verify(&endpoint, &tokens).await.unwrap();
+    let (key, letter) = (DedupeKey(DEDUPE.to_owned()), letter());
+    let put = async || {
+        let mut resume = None;
+        loop {
+            let step = platform
+                .put_document(
+                    &endpoint,
+                    &tokens,
+                    &patient,
+                    &letter,
+                    &key,
+                    resume.as_deref(),
+                )
+                .await;
+            match step.unwrap() {
+                PutState::Done(id) => return id,
+                PutState::Pending(token) => resume = Some(token),
+            }
+        }
+    };
+    let status = |id: &str| {
+        let all = server.all("DocumentReference");
+        let (_, reference) = all.into_iter().find(|(own, _)| own == id).unwrap();
+        reference["status"].as_str().unwrap().to_owned()
+    };
+    let id = put().await;
+    let found = platform.find_document(&endpoint, &tokens, &patient, &key);
+    assert_eq!(found.await, Ok(Some(id.clone())));
+    let removed = platform.remove_document(&endpoint, &tokens, &patient, &id);
+    assert_eq!(removed.await, Ok(Removed::Archived));
+    assert_eq!(status(&id), "entered-in-error");
+    let found = platform.find_document(&endpoint, &tokens, &patient, &key);
+    assert_eq!(found.await, Ok(None));
+    assert_eq!(put().await, id);
+    assert_eq!(status(&id), "current");
+    assert_eq!(server.all("DocumentReference").len(), before + 1);
 }

@@ -5,20 +5,24 @@
 //! same use cases, not a second path.
 
 pub mod claims;
+pub mod connections;
 pub mod documents;
 pub mod patients;
+pub mod sync;
 pub mod users;
 
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 
-/// The routes of users, patients and claims: small bodies.
+/// The routes of everything but documents: small bodies.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(users::routes())
         .merge(patients::routes())
         .merge(claims::routes())
+        .merge(connections::routes())
+        .merge(sync::routes())
 }
 
 /// The routes of documents, whose bodies are as large as records'.

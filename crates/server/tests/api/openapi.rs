@@ -36,13 +36,16 @@ fn every_operation_is_named_tagged_and_told_apart() {
 fn every_operation_is_one_that_the_policy_knows() {
     // Second ways to say what the policy knows under another name.
     let others = [
+        ("attach_patient", "attach_source"),
         ("create_document", "create_record"),
         ("delete_document", "delete_record"),
         ("end_session", "delete_session"),
         ("end_share", "revoke_share"),
         ("find_document", "find_record"),
+        ("find_log", "list_logs"),
         ("find_share", "list_shares"),
         ("find_shared_blob", "open_share"),
+        ("list_attachments", "find_connection"),
         ("list_documents", "list_records"),
         ("open_shl_ticket", "open_shl_file"),
         ("update_document", "update_record"),

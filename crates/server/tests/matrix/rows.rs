@@ -32,6 +32,14 @@ const ADMIN_AND_PROVIDERS: &[Who] = &[
     Who::OtherType,
     Who::Admin,
 ];
+const PATIENTS_AND_PROVIDERS: &[Who] = &[
+    Who::Stranger,
+    Who::OtherProvider,
+    Who::Expired,
+    Who::Revoked,
+    Who::OtherType,
+    Who::Owner,
+];
 const PATIENTS: &[Who] = &[Who::Stranger, Who::Owner];
 const PROVIDERS: &[Who] = &[
     Who::OtherProvider,
@@ -472,6 +480,71 @@ pub const ROWS: &[Row] = &[
     row("delete_document", NOBODY, |world, _| {
         let other = world.grant.clone();
         Call::delete(format!("/api/v1/documents/{other}"))
+    }),
+    // Synchronisation.
+    row("list_connections", PATIENTS_AND_PROVIDERS, |_, _| {
+        Call::get("/api/v1/connections")
+    }),
+    row("create_connection", PATIENTS_AND_PROVIDERS, |_, _| {
+        let body = json!({"kind": "fhir", "direction": "source", "schedule": "manual",
+            "base_url": "https://fhir.example.org/r4"});
+        Call::post("/api/v1/connections").json(&body)
+    }),
+    row("find_connection", NOBODY, |world, _| {
+        Call::get(format!("/api/v1/connections/{}", world.lab))
+    }),
+    row("update_connection", NOBODY, |world, _| {
+        Call::put(format!("/api/v1/connections/{}", world.lab)).json(&json!({"paused": true}))
+    }),
+    row("delete_connection", NOBODY, |world, _| {
+        Call::delete(format!("/api/v1/connections/{}", world.lab))
+    }),
+    row("verify_connection", NOBODY, |world, _| {
+        Call::post(format!("/api/v1/connections/{}/verify", world.lab))
+    }),
+    row("list_attachments", NOBODY, |world, _| {
+        Call::get(format!("/api/v1/connections/{}/patients", world.lab))
+    }),
+    row("attach_patient", NOBODY, |world, _| {
+        let body = json!({"patient_id": world.patient(), "remote_patient_id": "1"});
+        Call::post(format!("/api/v1/connections/{}/patients", world.lab)).json(&body)
+    }),
+    row("detach_patient", NOBODY, |world, _| {
+        let (connection, patient) = (world.lab.clone(), world.patient().to_owned());
+        Call::delete(format!(
+            "/api/v1/connections/{connection}/patients/{patient}"
+        ))
+    }),
+    row("list_patient_connections", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!("/api/v1/patients/{}/connections", world.patient()))
+    }),
+    row("start_sync", OWNER, |world, _| {
+        Call::post(format!("/api/v1/patients/{}/sync", world.patient())).json(&json!({}))
+    }),
+    row("find_sync", NOBODY, |world, _| {
+        Call::get(format!("/api/v1/syncs/{}", world.lab))
+    }),
+    row("list_logs", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!("/api/v1/patients/{}/logs", world.patient()))
+    }),
+    row("find_log", NOBODY, |world, _| {
+        Call::get(format!("/api/v1/logs/{}", world.lab))
+    }),
+    row("list_deliveries", PATIENTS_AND_PROVIDERS, |_, _| {
+        Call::get("/api/v1/deliveries")
+    }),
+    row("update_delivery", NOBODY, |world, _| {
+        Call::put(format!("/api/v1/deliveries/{}", world.lab)).json(&json!({"decision": "filed"}))
+    }),
+    row("list_owed", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!("/api/v1/patients/{}/owed", world.patient()))
+    }),
+    row("seal_owed", OWNER_AND_GRANTEE, |world, _| {
+        let body = json!({"patient": world.patient(), "items": []});
+        message(
+            Call::post(format!("/api/v1/patients/{}/owed", world.patient())),
+            &body,
+        )
     }),
     row("retry_jobs", ADMIN, |_, _| {
         Call::post("/api/admin/jobs/retry").json(&json!({"kind": "mail.send"}))

@@ -1,66 +1,29 @@
 /** Adding to one's record: files by drag and drop, each with its progress and report, and notes. */
-import { Button, Progress, Select, Textarea, TextInput } from '@mantine/core';
-import { IconCloudUpload, IconRefresh } from '@tabler/icons-react';
+import { Button, Select, Textarea, TextInput } from '@mantine/core';
+import { IconCloudUpload } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useEffect, useRef, useState } from 'react';
+import { useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { count, size } from '../../lib/format.ts';
 import { useMe, useWhy } from '../../lib/hooks.ts';
-import { onVault, vault } from '../../lib/vault.ts';
-import { Head, Note, Tag } from '../../ui/pieces.tsx';
-import { RECORD_TYPES, type ImportReport, type RecordType } from '../../vault-worker/api.ts';
-
-interface Job { id: string; file: File; stage: 'waiting' | 'reading' | 'sealing' | 'sending' | 'done'; part: number; report: ImportReport | null; failure: unknown }
+import { vault } from '../../lib/vault.ts';
+import { Head, Note } from '../../ui/pieces.tsx';
+import { RECORD_TYPES, type RecordType } from '../../vault-worker/api.ts';
+import { uploads, useUploads } from './uploads.ts';
+import { UploadList } from './upload-list.tsx';
 
 export function AddRecords() {
   const { t } = useTranslation();
   const { patient } = useMe();
-  const queries = useQueryClient();
-  const [jobs, setJobs] = useState<Job[]>([]);
-  const queue = useRef<Promise<void>>(Promise.resolve());
-  const busy = jobs.some((job) => !job.report && !job.failure);
-
-  const change = (id: string, with_: Partial<Job>) => setJobs((all) => all.map((job) => (job.id === id ? { ...job, ...with_ } : job)));
-  useEffect(() => onVault((event) => {
-    if (event.event === 'progress') change(event.job, { stage: event.stage, part: event.total ? event.done / event.total : 0 });
-  }), []);
-  useEffect(() => {
-    if (!busy) return;
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener('beforeunload', warn);
-    return () => removeEventListener('beforeunload', warn);
-  }, [busy]);
-
-  const run = (job: Job) => {
-    // One after the other: each is matched with what the one before added.
-    queue.current = queue.current.then(async () => {
-      change(job.id, { stage: 'reading', failure: null });
-      try {
-        change(job.id, { report: await vault.importFile(patient, job.file, job.id), stage: 'done', part: 1 });
-        await queries.invalidateQueries({ queryKey: ['vault', patient] });
-      } catch (failure) {
-        change(job.id, { failure });
-      }
-    });
-  };
-  const take = (files: Iterable<File>) => {
-    const made = [...files].map((file): Job => ({ id: `${Date.now()}-${Math.floor(performance.now() * 1000)}-${file.name}`, file, stage: 'waiting', part: 0, report: null, failure: null }));
-    setJobs((all) => [...made, ...all]);
-    made.forEach(run);
-  };
+  const mine = useUploads().filter((one) => one.patient === patient);
   return (
     <>
-      <Head title={t('records.add_title')} actions={jobs.some((job) => job.report) ? <Button component={Link} to="/record">{t('records.to_record')}</Button> : undefined}>
+      <Head title={t('records.add_title')} actions={mine.some((one) => one.report) ? <Button component={Link} to="/record">{t('records.to_record')}</Button> : undefined}>
         {t('records.add_more')}
       </Head>
       <div className="stack">
-        <Drop onFiles={take} />
-        {jobs.length > 0 ? (
-          <section className="card flush" aria-live="polite">
-            <ul className="list">{jobs.map((job) => <JobLine key={job.id} job={job} onRetry={() => run(job)} />)}</ul>
-          </section>
-        ) : null}
+        <Drop onFiles={(files) => uploads.add(patient, files)} />
+        {mine.length > 0 ? <UploadList uploads={mine} patient={patient} /> : null}
         <NoteForm patient={patient} />
       </div>
     </>
@@ -89,34 +52,6 @@ function Drop({ onFiles }: { onFiles: (files: Iterable<File>) => void }) {
         onChange={(event) => { onFiles(event.currentTarget.files ?? []); event.currentTarget.value = ''; }}
       />
     </div>
-  );
-}
-
-function JobLine({ job, onRetry }: { job: Job; onRetry: () => void }) {
-  const { t } = useTranslation();
-  const why = useWhy();
-  const { report } = job;
-  return (
-    <li className="line" style={{ display: 'block' }}>
-      <div className="between">
-        <span className="grow"><b><bdi>{job.file.name}</bdi></b> <span className="muted small num">{size(job.file.size)}</span></span>
-        {job.failure ? <Button size="compact-sm" variant="default" leftSection={<IconRefresh size={16} />} onClick={onRetry}>{t('records.retry')}</Button>
-          : <Tag tone={report ? 'good' : 'plain'}>{t(`records.stage_${job.stage}`)}</Tag>}
-      </div>
-      {job.failure ? <p className="small" style={{ color: 'var(--bad-ink)', margin: '6px 0 0' }} role="alert">{why(job.failure)}</p> : null}
-      {!report && !job.failure ? <Progress value={Math.max(4, job.part * 100)} animated mt={10} size="sm" aria-label={job.file.name} /> : null}
-      {report ? (
-        <>
-          <p className="small muted num" style={{ margin: '4px 0 0' }}>{t('records.report', { created: count(report.created), updated: count(report.updated), unchanged: count(report.unchanged) })}</p>
-          {report.rejected.length > 0 ? (
-            <details className="small">
-              <summary>{t('records.rejected', { count: report.rejected.length })}</summary>
-              <ul>{report.rejected.slice(0, 100).map((one, at) => <li key={at}>{t('records.rejected_item', { index: one.index + 1, reason: one.reason })}</li>)}</ul>
-            </details>
-          ) : null}
-        </>
-      ) : null}
-    </li>
   );
 }
 

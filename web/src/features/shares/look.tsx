@@ -35,7 +35,7 @@ export function Look({ data, types, records, until, sender, onPreview, failure, 
     t(data.allowDownload ? 'shares.rule_download' : 'shares.rule_no_download'),
     data.way === 'link' && data.passcode !== '' ? t('shares.rule_passcode') : '',
     data.includeSensitive.length > 0 ? `${t('shares.sensitive')}: ${data.includeSensitive.map((kind) => t(`kinds.${kind}`)).join(', ')}` : t('shares.rule_no_sensitive'),
-    data.way === 'link' ? t(`shares.rule_mail_${data.sendEmail}`) : '',
+    data.way === 'link' ? t(`shares.rule_mail_${data.recipients.some((one) => one.email.trim()) ? data.sendEmail : 'none'}`) : '',
   ].filter(Boolean);
   return (
     <div className="stack">

@@ -86,7 +86,7 @@ function useProblems(data: ShareData, records: RecordHeader[]): Problems {
       const twice = address !== '' && addresses.indexOf(address.toLowerCase()) !== at;
       return {
         name: name.trim() ? null : t('shares.needs_name'),
-        email: address === '' ? (data.sendEmail !== 'none' ? t('shares.needs_address') : null) : !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(address) ? t('errors.email') : twice ? t('shares.address_twice') : null,
+        email: address === '' ? null : !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(address) ? t('errors.email') : twice ? t('shares.address_twice') : null,
       };
     }) : [],
   };

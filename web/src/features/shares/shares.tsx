@@ -48,6 +48,9 @@ export function Shares() {
     const covers = await vault.covers(patient).catch(() => []);
     setSharing({ initial: again(one, covers.find((cover) => cover.grant === one.id)?.message ?? null, own, Date.now()) });
   };
+  // What is asked for may be narrowed, not widened.
+  const asked = sharing?.request;
+  const offered = asked ? own.filter((one) => asked.record_types.includes(one.record_type) && one.kinds.every((kind) => asked.include_sensitive.includes(kind))) : own;
   const line = (one: Access) => <ShareLine key={one.id} share={one} patient={patient} onChanged={refresh} onAgain={canShare ? () => shareAgain(one) : null} />;
   return (
     <>
@@ -73,9 +76,10 @@ export function Shares() {
       </div>
       {sharing ? (
         <RecordSharing
-          userProfile={{ id: account.id, name: account.name, email: account.email }} availableRecordTypes={types} records={own}
+          userProfile={{ id: account.id, name: account.name, email: account.email }} records={offered}
+          availableRecordTypes={asked ? types.filter((one) => asked.record_types.includes(one.id)) : types}
           onShare={async (data) => {
-            const done = await share(patient, own, data, sharing.request ?? null);
+            const done = await share(patient, offered, data, sharing.request ?? null);
             await Promise.all([refresh(), queries.invalidateQueries({ queryKey: ['requests', patient] })]);
             return done;
           }}

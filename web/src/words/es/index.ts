@@ -6,5 +6,6 @@ import { accounts, admin, common, errors, nav, patients, settings } from './peop
 import { requests } from './requests.ts';
 import { office, safety } from './security.ts';
 import { shares, viewer } from './shares.ts';
+import { uploads } from './uploads.ts';
 
-export const es: Words = { common, nav, errors, accounts, settings, admin, patients, home, records, types, kinds, clinical, activity, disclosures, numbers, requests, safety, office, shares, viewer };
+export const es: Words = { common, nav, errors, accounts, settings, admin, patients, home, records, types, kinds, clinical, activity, disclosures, numbers, requests, safety, office, shares, viewer, uploads };

@@ -15,6 +15,8 @@ use super::outcome;
 const MAX_ENTRIES: usize = 10_000;
 /// Reasons that are listed for one page.
 const MAX_REFUSED: usize = 100;
+/// Some servers begin their JSON with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest id that is taken; FHIR says 64, some servers do not.
 const MAX_ID_LEN: usize = 256;
 
@@ -129,8 +131,9 @@ type Places = BTreeMap<(String, String), (usize, Option<Timestamp>)>;
 /// has too many entries.
 pub(super) fn read(json: &[u8], patient: &str, max_len: usize) -> ConnectorResult<Page> {
     let broken = || ConnectorError::new(ErrorClass::Broken);
+    let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
     let bundle: Bundle<'_> = serde_json::from_slice(json).map_err(|_| broken())?;
-    if bundle.resource_type != "Bundle" {
+    if bundle.resource_type != "Bundle" || !is_object(json) {
         return Err(broken());
     }
     if bundle.entry.len() > MAX_ENTRIES {
@@ -165,6 +168,7 @@ pub(super) fn read(json: &[u8], patient: &str, max_len: usize) -> ConnectorResul
 /// # Errors
 /// [`ErrorClass::Broken`] when it is none.
 pub(super) fn read_one(json: &[u8], patient: &str, max_len: usize) -> ConnectorResult<Page> {
+    let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
     let text = std::str::from_utf8(json).map_err(|_| ConnectorError::new(ErrorClass::Broken))?;
     let raw: &RawValue =
         serde_json::from_str(text).map_err(|_| ConnectorError::new(ErrorClass::Broken))?;
@@ -195,11 +199,9 @@ fn take(
         page.entries += 1;
         return page.refuse("too_large");
     }
-    let Ok(glance) = serde_json::from_str::<Glance>(text) else {
-        page.entries += 1;
-        return page.refuse("broken");
-    };
-    let Some(resource_type) = glance.resource_type.clone() else {
+    let glance = serde_json::from_str::<Glance>(text).unwrap_or_default();
+    let named = glance.resource_type.clone();
+    let Some(resource_type) = named.filter(|_| is_object(text.as_bytes())) else {
         page.entries += 1;
         return page.refuse("broken");
     };
@@ -242,6 +244,12 @@ fn take(
     }
 }
 
+/// Whether JSON is an object: an array of its fields' values would be read as one
+/// too.
+fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().starts_with(b"{")
+}
+
 /// Whether a resource is the patient's, or nobody's in particular. A server that
 /// ignores whose results were asked for would else fill one record with another's.
 fn is_of(glance: &Glance, resource_type: &str, id: &str, patient: &str) -> bool {
@@ -262,4 +270,87 @@ fn patient_of(reference: &str) -> Option<&str> {
     let mut parts = reference.rsplit('/');
     let id = parts.next()?;
     (parts.next() == Some("Patient")).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(entries: &str) -> Page {
+        let json = format!("{{\"entry\":[{entries}],\"resourceType\":\"Bundle\"}}");
+        read(json.as_bytes(), "p", 10_000).unwrap()
+    }
+
+    fn seen(id: &str, updated: &str, status: &str) -> String {
+        format!(
+            "{{\"resource\":{{\"resourceType\":\"Observation\",\"id\":\"{id}\",\
+             \"status\":\"{status}\",\"meta\":{{\"lastUpdated\":\"{updated}\"}},\
+             \"valueDecimal\":1.00}}}}"
+        )
+    }
+
+    #[test]
+    fn a_resource_twice_on_a_page_is_taken_once_the_newer() {
+        let newer = seen("a", "2026-02-01T00:00:00.000+01:00", "amended");
+        let older = seen("a", "2026-01-01T00:00:00Z", "final");
+        for entries in [format!("{newer},{older}"), format!("{older},{newer}")] {
+            let page = page(&entries);
+            assert_eq!(page.resources.len(), 1);
+            let text = String::from_utf8(page.resources[0].to_vec()).unwrap();
+            assert!(text.contains("amended"));
+            assert_eq!(page.newest, Some("2026-01-31T23:00:00Z".parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn resources_stay_as_they_were_written() {
+        let page = page(&seen("a", "2026-01-01T00:00:00Z", "fin\\u0061l"));
+        let text = String::from_utf8(page.resources[0].to_vec()).unwrap();
+        assert!(text.contains("1.00") && text.contains("fin\\u0061l"));
+    }
+
+    #[test]
+    fn whose_a_resource_is_is_read_in_every_way_it_is_written() {
+        let check = |field: &str, reference: &str, taken: bool| {
+            let entry = format!(
+                "{{\"resource\":{{\"resourceType\":\"Coverage\",\"id\":\"c\",\
+                 \"{field}\":{{\"reference\":\"{reference}\"}}}}}}"
+            );
+            let page = page(&entry);
+            assert_eq!(page.resources.len(), usize::from(taken), "{reference}");
+            assert_eq!(page.refused.is_empty(), taken);
+        };
+        check("subject", "Patient/p", true);
+        check("patient", "https://fhir.example/R4/Patient/p", true);
+        check("beneficiary", "Patient/p/_history/3", true);
+        check("subject", "#p1", true);
+        check("subject", "urn:uuid:7", true);
+        check("subject", "Group/g", true);
+        check("subject", "Patient/q", false);
+        check("patient", "https://fhir.example/R4/Patient/q", false);
+        check("beneficiary", "Patient/q/_history/3", false);
+    }
+
+    #[test]
+    fn an_outcome_says_what_is_missing_only_where_something_is() {
+        let outcome = |severity: &str, code: &str, own: &str| {
+            format!(
+                "{{\"search\":{{\"mode\":\"outcome\"}},\"resource\":{{\"resourceType\":\
+                 \"OperationOutcome\",\"issue\":[{{\"severity\":\"{severity}\",\
+                 \"code\":\"{code}\",\"details\":{{\"coding\":[{{\"code\":\"{own}\"}}]}}}}]}}}}"
+            )
+        };
+        let refused = |entry: &str| page(entry).refused;
+        assert!(refused(&outcome("warning", "processing", "4101")).is_empty());
+        assert!(refused(&outcome("information", "informational", "")).is_empty());
+        assert_eq!(
+            refused(&outcome("warning", "too-costly", "59133")),
+            ["59133"]
+        );
+        assert_eq!(refused(&outcome("error", "exception", "")), ["exception"]);
+        assert_eq!(
+            refused(&outcome("warning", "suppressed", "")),
+            ["suppressed"]
+        );
+    }
 }

@@ -8,6 +8,11 @@ use chartkey_domain::connections::{ConnectorError, ConnectorResult, ErrorClass, 
 use serde::Deserialize;
 use url::Url;
 
+use super::access::get;
+use super::settings::FHIR_JSON;
+use super::source::FhirSource;
+use crate::connectors::wire::Effect;
+
 /// Largest list that is read, in bytes.
 pub const MAX_DIRECTORY_LEN: usize = 64 << 20;
 /// Most providers of one list.
@@ -93,6 +98,22 @@ impl<'a> List<'a> {
             }),
             None => self.by_name.get(name).copied(),
         }
+    }
+}
+
+impl FhirSource {
+    /// Fetches a list and reads it.
+    ///
+    /// # Errors
+    /// Those of the call, and of [`read`].
+    pub async fn fetch_directory(&self, url: &str) -> ConnectorResult<Vec<ProviderEndpoint>> {
+        let wire = self.access.wire();
+        let request = get(wire, url, FHIR_JSON)?;
+        let answer = wire.send(request, Effect::Reads, MAX_DIRECTORY_LEN).await?;
+        if !answer.status.is_success() {
+            return Err(wire.refusal(&answer, Effect::Reads));
+        }
+        read(&answer.body)
     }
 }
 

@@ -11,7 +11,6 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::access::{Access, Door, get};
-use super::fingerprint::fingerprint;
 use super::outcome;
 use super::settings::{FHIR_JSON, Settings, base};
 use crate::connectors::wire::Effect;
@@ -163,11 +162,9 @@ fn open(answer: HttpAnswer, own: Option<&str>, max_len: usize) -> ConnectorResul
         .or_else(|| told.filter(|told| told != UNKNOWN))
         .or_else(|| own.map(str::to_owned))
         .unwrap_or_else(|| UNKNOWN.to_owned());
-    let fingerprint = fingerprint(&content_type, &bytes);
     Ok(SourceFile {
         content_type,
         bytes,
-        fingerprint,
     })
 }
 

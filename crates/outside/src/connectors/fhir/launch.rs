@@ -15,6 +15,7 @@ use url::Url;
 use super::settings::{Audience, Settings};
 use super::source::FhirSource;
 use super::{discover, tokens};
+use crate::connectors::wire::Effect;
 
 /// What is asked for where a server does not say what it has.
 pub const DEFAULT_SCOPE: &str = "launch/patient openid fhirUser offline_access patient/*.read";
@@ -114,9 +115,14 @@ impl FhirSource {
             .with("code", answer.code)
             .with("redirect_uri", answer.redirect_uri)
             .with("code_verifier", answer.verifier);
-        let secret = answer.client_secret;
-        let (form, basic) = tokens::client(form, &settings, answer.client_id, secret)?;
-        tokens::ask(self.access.wire(), answer.token_url, basic, form, None)
+        let wire = self.access.wire();
+        let client = tokens::Client {
+            id: answer.client_id,
+            secret: answer.client_secret,
+            token_url: answer.token_url,
+        };
+        let (form, basic) = client.prove(wire, &settings, form)?;
+        tokens::ask(wire, answer.token_url, basic, form, Effect::Writes, None)
             .await
             .map_err(|failure| failure.error)
     }

@@ -23,6 +23,10 @@ const MAX_EMPTY: u32 = 5;
 /// Codes among a page's `refused` that say that the walk ended too soon.
 pub(super) const REPEATED: &str = "paging.repeated";
 pub(super) const TOO_MANY: &str = "paging.too_many";
+/// Codes of a walk that must not go on: its next link leads to another origin, or
+/// cannot be read. Calling again would change nothing.
+const FOREIGN: &str = "paging.foreign";
+const UNREADABLE: &str = "paging.unreadable";
 
 /// Where a walk stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +77,9 @@ impl Walk {
         let walk: Self =
             serde_json::from_str(next).map_err(|_| ConnectorError::new(ErrorClass::Expired))?;
         match walk.fault {
-            Some(Fault::Foreign) => Err(ConnectorError::new(ErrorClass::Address)),
-            Some(Fault::Broken) => Err(ConnectorError::new(ErrorClass::Broken)),
+            // Of this search only, so it is not the connection's address that is wrong.
+            Some(Fault::Foreign) => Err(said(ErrorClass::Forbidden, FOREIGN)),
+            Some(Fault::Broken) => Err(said(ErrorClass::Forbidden, UNREADABLE)),
             None => Ok(walk),
         }
     }
@@ -137,6 +142,13 @@ impl Walk {
         }
         let next = short_hash(next);
         next != self.anchor && !self.seen.contains(&next)
+    }
+}
+
+fn said(class: ErrorClass, code: &str) -> ConnectorError {
+    ConnectorError {
+        remote_code: Some(code.to_owned()),
+        ..ConnectorError::new(class)
     }
 }
 

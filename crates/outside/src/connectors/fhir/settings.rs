@@ -51,6 +51,8 @@ pub(super) enum ClientAuth {
     Basic,
     /// In the form.
     Post,
+    /// Not at all: the secret is a PKCS#8 PEM that signs an assertion.
+    PrivateKeyJwt,
 }
 
 /// The settings of a connection.
@@ -79,6 +81,10 @@ pub(super) struct Settings {
     pub(super) aud: Audience,
     /// How a secret is shown.
     pub(super) client_auth: ClientAuth,
+    /// `kid` of a secret that is a key.
+    pub(super) key_id: String,
+    /// `ES384` or `RS384`, of a secret that is a key.
+    pub(super) algorithm: String,
     /// What a server is told that documents are pushed to.
     pub(super) destination: DestinationSettings,
 }
@@ -97,6 +103,8 @@ impl Default for Settings {
             shape: Shape::default(),
             aud: Audience::default(),
             client_auth: ClientAuth::default(),
+            key_id: String::new(),
+            algorithm: "ES384".to_owned(),
             destination: DestinationSettings::default(),
         }
     }
@@ -111,6 +119,9 @@ impl Settings {
         let invalid = ConnectorError::new(ErrorClass::Invalid);
         if endpoint.settings.is_null() {
             return Ok(Self::default());
+        }
+        if !endpoint.settings.is_object() {
+            return Err(invalid);
         }
         let settings = Self::deserialize(&endpoint.settings).map_err(|_| invalid.clone())?;
         if settings.page_size == 0 || settings.headers().any(|header| header.is_none()) {

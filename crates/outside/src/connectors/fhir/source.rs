@@ -67,8 +67,13 @@ impl FhirSource {
             notes.push(format!("fhir {version}"));
         }
         notes.push(format!("types {}", found.types.len()));
-        if !found.creates.is_empty() {
-            notes.push(format!("creates {}", found.creates.len()));
+        for (created, note) in [
+            ("DocumentReference", "document.create"),
+            ("Task", "task.create"),
+        ] {
+            if found.creates.iter().any(|known| known == created) {
+                notes.push(note.to_owned());
+            }
         }
         // A description is public; a search is not. A server may well refuse this
         // one, as long as it lets us in.
@@ -86,7 +91,11 @@ impl FhirSource {
             .send(door, Effect::Reads, MAX_PROBE_LEN, &call)
             .await?;
         let status = answer.status.as_u16();
-        let let_in = answer.status.is_success() || matches!(status, 400 | 403 | 404 | 405 | 422);
+        // That there is no such thing says only that we are at the wrong place, where
+        // nothing else said that this is a FHIR server.
+        let refused = matches!(status, 400 | 403 | 405 | 422)
+            || (status == 404 && found.fhir_version.is_some());
+        let let_in = answer.status.is_success() || refused;
         if !let_in {
             return Err(self.refusal(&answer));
         }

@@ -118,12 +118,14 @@ impl Form {
 }
 
 /// Sends a form, and reads what comes back. What the answer leaves out (a new
-/// refresh token, the patient, the scope) stays as it was in `before`.
+/// refresh token, the patient, the scope) stays as it was in `before`. A code is
+/// worth one use, so trading it is a write; a refresh can always be tried again.
 pub(super) async fn ask(
     wire: &Wire,
     token_url: &str,
     basic: Option<HeaderValue>,
     form: Form,
+    effect: Effect,
     before: Option<&TokenState>,
 ) -> Result<TokenState, NoToken> {
     let mut request = wire
@@ -134,10 +136,9 @@ pub(super) async fn ask(
     if let Some(basic) = basic {
         request = request.header(AUTHORIZATION, basic);
     }
-    // A refresh whose answer was lost can only be tried again.
-    let answer = wire.send(request, Effect::Reads, MAX_ANSWER_LEN).await?;
+    let answer = wire.send(request, effect, MAX_ANSWER_LEN).await?;
     if answer.status != StatusCode::OK && answer.status != StatusCode::CREATED {
-        return Err(refusal(wire, &answer));
+        return Err(refusal(wire, &answer, effect));
     }
     read(wire, &answer, before)
 }
@@ -174,8 +175,8 @@ fn read(
     })
 }
 
-fn refusal(wire: &Wire, answer: &HttpAnswer) -> NoToken {
-    let mut error = wire.refusal(answer, Effect::Reads);
+fn refusal(wire: &Wire, answer: &HttpAnswer, effect: Effect) -> NoToken {
+    let mut error = wire.refusal(answer, effect);
     let word = serde_json::from_slice::<TokenRefusal>(&answer.body)
         .ok()
         .and_then(|refusal| remote_code(&refusal.error));
@@ -207,30 +208,62 @@ pub(super) fn secret_header(text: &str) -> ConnectorResult<HeaderValue> {
     Ok(value)
 }
 
-/// A client's name, and its secret where it has one, as a form or as a header.
-/// The two halves of the header are form-encoded first (RFC 6749 section 2.3.1).
-pub(super) fn client(
-    form: Form,
-    settings: &Settings,
-    client_id: &str,
-    secret: Option<&str>,
-) -> ConnectorResult<(Form, Option<HeaderValue>)> {
-    let Some(secret) = secret else {
-        return Ok((form.with("client_id", client_id), None));
-    };
-    match settings.client_auth {
-        ClientAuth::Post => {
-            let form = form.with("client_id", client_id);
-            Ok((form.with("client_secret", secret), None))
-        }
-        ClientAuth::Basic => {
-            let encode = |text: &str| -> String {
-                form_urlencoded::byte_serialize(text.as_bytes()).collect()
-            };
-            let secret = Zeroizing::new(encode(secret));
-            Ok((form, Some(basic(&encode(client_id), &secret)?)))
+/// A client that proves itself where tokens come from.
+pub(super) struct Client<'a> {
+    pub(super) id: &'a str,
+    pub(super) secret: Option<&'a str>,
+    pub(super) token_url: &'a str,
+}
+
+impl Client<'_> {
+    /// The client's name, and its proof where it has one, in the form or as a
+    /// header. The two halves of the header are form-encoded first (RFC 6749
+    /// section 2.3.1).
+    ///
+    /// # Errors
+    /// [`ErrorClass::Auth`] for a secret that cannot be shown like this.
+    pub(super) fn prove(
+        &self,
+        wire: &Wire,
+        settings: &Settings,
+        form: Form,
+    ) -> ConnectorResult<(Form, Option<HeaderValue>)> {
+        let Some(secret) = self.secret else {
+            return Ok((form.with("client_id", self.id), None));
+        };
+        match settings.client_auth {
+            ClientAuth::Post => {
+                let form = form.with("client_id", self.id);
+                Ok((form.with("client_secret", secret), None))
+            }
+            ClientAuth::Basic => {
+                let encode = |text: &str| -> String {
+                    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+                };
+                let secret = Zeroizing::new(encode(secret));
+                Ok((form, Some(basic(&encode(self.id), &secret)?)))
+            }
+            ClientAuth::PrivateKeyJwt => {
+                let assertion = Assertion {
+                    client_id: self.id,
+                    token_url: self.token_url,
+                    key_id: &settings.key_id,
+                    algorithm: &settings.algorithm,
+                    private_key: secret,
+                    jti: wire.random(),
+                    now: wire.now(),
+                };
+                Ok((asserted(form, &assertion)?, None))
+            }
         }
     }
+}
+
+fn asserted(form: Form, assertion: &Assertion<'_>) -> ConnectorResult<Form> {
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    Ok(form
+        .with("client_assertion_type", kind)
+        .with("client_assertion", &assertion.sign()?))
 }
 
 /// A new token for an endpoint whose tokens can be had without a person.
@@ -262,12 +295,9 @@ pub(super) async fn renew(
                 jti: wire.random(),
                 now: wire.now(),
             };
-            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            let form = Form::new("client_credentials")
-                .with("scope", scope)
-                .with("client_assertion_type", kind)
-                .with("client_assertion", &assertion.sign()?);
-            ask(wire, token_url, None, form, None).await
+            let form = Form::new("client_credentials").with("scope", scope);
+            let form = asserted(form, &assertion)?;
+            ask(wire, token_url, None, form, Effect::Reads, None).await
         }
         Credentials::Smart {
             client_id,
@@ -279,9 +309,14 @@ pub(super) async fn renew(
                 .ok_or_else(|| NoToken::new(ErrorClass::Auth, true))?;
             let form = Form::new("refresh_token").with("refresh_token", refresh_token);
             let settings = Settings::of(endpoint)?;
-            let secret = client_secret.as_ref().map(|secret| secret.as_str());
-            let (form, basic) = client(form, &settings, client_id, secret)?;
-            ask(wire, token_url, basic, form, before).await
+            let client = Client {
+                id: client_id,
+                secret: client_secret.as_ref().map(|secret| secret.as_str()),
+                token_url,
+            };
+            let (form, basic) = client.prove(wire, &settings, form)?;
+            // A refresh whose answer was lost can only be tried again.
+            ask(wire, token_url, basic, form, Effect::Reads, before).await
         }
         Credentials::None
         | Credentials::Bearer { .. }

@@ -28,8 +28,7 @@ impl Sink<'_> {
                 let about = reference.pointer("/subject/reference");
                 let about = about.and_then(Value::as_str).unwrap_or_default();
                 let about_them = about == subject || about.ends_with(&format!("/{subject}"));
-                let status = reference.get("status").and_then(Value::as_str);
-                about_them && status != Some(IN_ERROR)
+                about_them && !is_in_error(reference)
             })
             .map(|reference| id_of(reference.get("id")).ok_or_else(|| unreadable(Effect::Reads)))
             .transpose()
@@ -119,13 +118,50 @@ impl Sink<'_> {
             .await?;
         let id = made(&answer, "DocumentReference")?;
         let there = serde_json::from_slice::<Value>(&answer.body).ok();
-        let status = there
-            .as_ref()
-            .and_then(|there| there.get("status")?.as_str());
-        if !is_new && status == Some(IN_ERROR) {
-            return Err(error(ErrorClass::Conflict));
+        match there {
+            // The server looked at the identifier only: what was taken back
+            // stands again, with the file of now.
+            Some(there) if !is_new && is_in_error(&there) => {
+                let content = reference.get("content").cloned();
+                self.stand_again(&id, there, content).await?;
+            }
+            _ => {}
         }
         Ok(PutState::Done(id))
+    }
+
+    async fn stand_again(
+        &self,
+        id: &str,
+        mut there: Value,
+        content: Option<Value>,
+    ) -> ConnectorResult<()> {
+        let fields = there
+            .as_object_mut()
+            .ok_or_else(|| unreadable(Effect::Reads))?;
+        // Inline, the file that is there is the one of this marker already.
+        let by_url = content.filter(|content| content.pointer("/0/attachment/url").is_some());
+        if let Some(content) = by_url {
+            fields.insert("content".to_owned(), content);
+        }
+        fields.insert("status".to_owned(), Value::from(CURRENT));
+        self.update(id, &there).await
+    }
+
+    /// Puts a reference that was read in its new form, unless it was changed
+    /// meanwhile. May be repeated at will.
+    async fn update(&self, id: &str, reference: &Value) -> ConnectorResult<()> {
+        let version = reference
+            .pointer("/meta/versionId")
+            .and_then(Value::as_str)
+            .map(|version| format!("W/\"{version}\""));
+        let mut headers = vec![("content-type", super::FHIR_JSON)];
+        headers.extend(version.as_deref().map(|version| ("if-match", version)));
+        let url = self.url(&["DocumentReference", id])?;
+        let body = Bytes::from_owner(Zeroizing::new(reference.to_string().into_bytes()));
+        let call = Call::write(Method::PUT, &url, body, Effect::Reads);
+        self.succeed(call.with(&headers)).await?;
+        Ok(())
     }
 
     fn reference(
@@ -185,22 +221,14 @@ impl Sink<'_> {
         let mut reference = calls::json(&answer, Effect::Reads)?;
         match self.settings.destination.removal {
             Removal::EnteredInError => {
-                if reference.get("status").and_then(Value::as_str) == Some(IN_ERROR) {
+                if is_in_error(&reference) {
                     return Ok(Removed::Archived);
                 }
-                let version = reference.pointer("/meta/versionId");
-                let version = version
-                    .and_then(Value::as_str)
-                    .map(|version| format!("W/\"{version}\""));
                 let fields = reference
                     .as_object_mut()
                     .ok_or_else(|| unreadable(Effect::Reads))?;
                 fields.insert("status".to_owned(), Value::from(IN_ERROR));
-                let mut headers = vec![("content-type", super::FHIR_JSON)];
-                headers.extend(version.as_deref().map(|version| ("if-match", version)));
-                let body = Bytes::from(reference.to_string());
-                let call = Call::write(Method::PUT, &url, body, Effect::Reads);
-                self.succeed(call.with(&headers)).await?;
+                self.update(document, &reference).await?;
                 Ok(Removed::Archived)
             }
             Removal::Delete => {
@@ -232,6 +260,10 @@ impl Sink<'_> {
             Err(self.refusal(&answer, Effect::Reads))
         }
     }
+}
+
+fn is_in_error(reference: &Value) -> bool {
+    reference.get("status").and_then(Value::as_str) == Some(IN_ERROR)
 }
 
 fn is_gone(status: StatusCode) -> bool {

@@ -558,6 +558,9 @@ pub fn update_walked(
 
 // --- tokens ----------------------------------------------------------------------
 
+/// Tokens as they are kept, protected, and whether the authorisation has lapsed.
+pub type KeptToken = (Option<Vec<u8>>, bool);
+
 /// What is kept of tokens: protected state, and whether it lapsed.
 ///
 /// # Errors
@@ -566,7 +569,7 @@ pub fn lookup_token(
     db: &mut Reader,
     id: ConnectionId,
     patient: PatientId,
-) -> Result<Option<(Option<Vec<u8>>, bool)>, StoreError> {
+) -> Result<Option<KeptToken>, StoreError> {
     db.query_opt(
         "SELECT state_p, lapsed FROM connection_tokens WHERE connection_id = ?1 AND patient_id = ?2",
         params![id, patient],

@@ -49,7 +49,7 @@ demo: build ## Build it, and run it with made-up people and records
 test: deps wasm-test web doc-test rust-test sealed-test web-test ## All tests, natively, as WebAssembly and in the browser
 
 .PHONY: check
-check: fresh-log deps fmt deny wasm-test web lint gen-check rust-test sealed-test web-test ## What CI runs: format, lints, licences, generated files, vectors as WebAssembly, the Rust tests on both databases, the sealed journey, the web app's units and journeys in a browser
+check: fresh-log deps fmt deny wasm-test web lint gen-check rust-test sealed-test web-units ## What CI runs: format, lints, licences, generated files, vectors as WebAssembly, the Rust tests on both databases, the sealed journey, the web app's types and units
 	@echo; awk -F'\t' '{ printf "%-28s %3d min %2d s\n", $$1, $$2 / 60, $$2 % 60; all += $$2 } \
 	  END { printf "%-28s %3d min %2d s\n", "all", all / 60, all % 60 }' $(TARGET)/phases.tsv
 
@@ -139,7 +139,7 @@ fresh-log:
 	@rm -f $(TARGET)/phases.tsv
 
 # The web app's own rules: made anew only when a source of it has changed.
-.PHONY: web web-test
+.PHONY: web web-units web-test
 ifeq ($(WEB),yes)
 WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist -o -name 'pkg*' -o -name test-results \) -prune -o -type f -print)
 
@@ -159,11 +159,14 @@ web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES) $(CORES)
 # Written by the step before; only a changed core makes it newer.
 $(CORES): wasm ;
 
-web-test: web rust ## The web app's tests: types, units, and journeys in a browser
+web-units: web ## The web app's types, lints and units
 	$(PHASE) "web types and lints" npm --prefix web run --silent check
 	$(PHASE) "web units" npm --prefix web run --silent test
+
+web-test: web-units rust ## The web app's tests: types, units, and journeys in a browser
 	$(PHASE) "web journeys" env CHARTKEY_BINARY=$(abspath $(BINARY)) npm --prefix web run --silent test:journey
 else
 web:
+web-units:
 web-test:
 endif

@@ -250,7 +250,7 @@ async fn stop_signal(service: Service) {
 
 /// Sets the demo up, says what there is, and serves until it is stopped.
 fn run_demo(config_dir: &std::path::Path, args: Demo) -> Result<(), Failed> {
-    let config = load(
+    let mut config = load(
         config_dir,
         Overrides {
             listen: Some(args.listen),
@@ -272,6 +272,11 @@ fn run_demo(config_dir: &std::path::Path, args: Demo) -> Result<(), Failed> {
             .await
             .map_err(|error| Failed(format!("cannot listen on {}: {error}", config.listen)))?;
         let (data, app_url) = (config.data.clone(), config.app_url.clone());
+        let neighbours = demo::Neighbours::start(config.listen.port().saturating_add(1));
+        if neighbours.is_some() {
+            let here = "127.0.0.1".to_owned();
+            config.connection_allowed_hosts.push(here);
+        }
         let app = wiring::start(config).await?;
         let (email, password, name) = demo::admin();
         let (email, password) = (Email::parse(email)?, Zeroizing::new(password.to_owned()));
@@ -290,7 +295,8 @@ fn run_demo(config_dir: &std::path::Path, args: Demo) -> Result<(), Failed> {
             let _ = writeln!(std::io::stderr(), "  {step} …");
         };
         let router = api::router(app.clone());
-        let invitation = demo::prepare(router.clone(), deliver, &progress).await?;
+        let invitation =
+            demo::prepare(router.clone(), deliver, &progress, neighbours.as_ref()).await?;
         let (stop_jobs, stopped) = tokio::sync::oneshot::channel::<()>();
         let worker = tokio::spawn(jobs::run(app.service().clone(), async move {
             let _ = stopped.await;

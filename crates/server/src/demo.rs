@@ -2,6 +2,8 @@
 //! look at. Everything is done as a user would do it: over the documented API,
 //! through the same router that answers the network.
 
+mod neighbours;
+
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,8 +16,12 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+pub use neighbours::Neighbours;
+
 /// A synthetic patient of 1,275 resources (Synthea, Apache-2.0).
 const RECORD: &[u8] = include_bytes!("../../../testdata/synthea/s07-many-labs-elder.json.gz");
+/// What the practice platform of the demo calls the dietician's own patient.
+const CHART_NUMBER: &str = "DEMO-1001";
 /// Largest record that the archive may hold, in bytes.
 const MAX_RECORD: u64 = 32 << 20;
 
@@ -71,6 +77,9 @@ pub enum DemoError {
 pub struct Invitation {
     share_url: String,
     records: u64,
+    /// How many documents of the dietician's own patient were synchronised, where
+    /// there is a hospital to pull from.
+    synchronised: Option<u64>,
 }
 
 /// The API, called in memory.
@@ -199,6 +208,7 @@ pub async fn prepare<F: Future<Output = ()>>(
     router: Router,
     deliver: impl Fn() -> F,
     progress: &(dyn Fn(&str) + Sync),
+    neighbours: Option<&Neighbours>,
 ) -> Result<Invitation, DemoError> {
     let api = Api { router };
     let patient = match api.sign_in(&PATIENT).await? {
@@ -221,10 +231,82 @@ pub async fn prepare<F: Future<Output = ()>>(
         .post("/api/records/share", Some(&patient), &share)
         .await?;
     deliver().await;
+    let synchronised = match neighbours {
+        None => None,
+        Some(neighbours) => Some(synchronise(&api, neighbours, progress).await?),
+    };
     Ok(Invitation {
         share_url: text(&made, "url")?,
         records,
+        synchronised,
     })
+}
+
+/// The dietician's own patient: a chart that waits to be claimed, connected to a
+/// hospital and to the platform of the practice, and synchronised.
+async fn synchronise(
+    api: &Api,
+    neighbours: &Neighbours,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<u64, DemoError> {
+    let dietician = api
+        .sign_in(&PROVIDER)
+        .await?
+        .ok_or(DemoError::Answer("a dietician"))?;
+    let dietician = Some(dietician.as_str());
+    let caseload = api.get("/api/v1/patients", dietician).await?;
+    let known = caseload.get("items").and_then(Value::as_array);
+    let known = known.into_iter().flatten().find(|chart| {
+        chart.get("carepatron_patient_id").and_then(Value::as_str) == Some(CHART_NUMBER)
+    });
+    let patient = match known {
+        Some(chart) => text(chart, "id")?,
+        None => {
+            progress("opening a chart and connecting a hospital and a practice platform");
+            open_chart(api, dietician, neighbours).await?
+        }
+    };
+    progress("synchronising");
+    let path = format!("/api/v1/patients/{patient}/sync");
+    for direction in ["pull", "push"] {
+        let body = json!({"direction": direction, "wait": true});
+        api.post(&path, dietician, &body).await?;
+    }
+    let path = format!("/api/v1/deliveries?state=done&limit=500&patient_id={patient}");
+    let done = api.get(&path, dietician).await?;
+    let done = done.get("items").and_then(Value::as_array);
+    Ok(done.map_or(0, Vec::len) as u64)
+}
+
+async fn open_chart(
+    api: &Api,
+    dietician: Option<&str>,
+    neighbours: &Neighbours,
+) -> Result<String, DemoError> {
+    let chart = json!({
+        "name": "Rosa Delgado", "email": "rosa@patient.example", "date_of_birth": "1971-06-30",
+        "dietary_preferences": "Vegetarian; no peanuts.", "carepatron_patient_id": CHART_NUMBER
+    });
+    let chart = api.post("/api/v1/patients", dietician, &chart).await?;
+    let patient = text(&chart, "id")?;
+    let authorization = json!({"obtained_on": "2026-01-15", "method": "paper"});
+    let (hospital, remote) = &neighbours.hospital;
+    let source = json!({
+        "kind": "fhir", "direction": "source", "name": "Harbour General Hospital",
+        "base_url": hospital, "schedule": "hourly", "patient_id": patient,
+        "remote_patient_id": remote, "authorization": authorization
+    });
+    api.post("/api/v1/connections", dietician, &source).await?;
+    let (platform, key) = &neighbours.platform;
+    let destination = json!({
+        "kind": "fhir", "direction": "destination", "name": "Harbour Street Practice",
+        "base_url": platform, "credentials": {"type": "bearer", "token": key},
+        "schedule": "hourly", "settings": {"client_policy": "auto"}, "patient_id": patient,
+        "record_types": ["documents", "diet", "lab-results"], "authorization": authorization
+    });
+    api.post("/api/v1/connections", dietician, &destination)
+        .await?;
+    Ok(patient)
 }
 
 async fn register_all<F: Future<Output = ()>>(
@@ -336,6 +418,13 @@ pub fn show(invitation: &Invitation, app_url: &str, data: &Path) -> Result<(), D
             invitation.records,
             data.display()
         )?;
+        if let Some(count) = invitation.synchronised {
+            writeln!(
+                out,
+                "  The dietician's chart of Rosa Delgado pulls from a made-up hospital; \
+                 {count} documents are in a made-up practice platform."
+            )?;
+        }
         writeln!(out, "  Stop with Ctrl-C.")?;
         out.flush()
     };

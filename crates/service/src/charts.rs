@@ -159,6 +159,27 @@ pub(crate) fn permit_chart(
     Ok((chart, permit))
 }
 
+/// Whether the caller may do this to a chart: asked before anything is counted or
+/// opened for it.
+///
+/// # Errors
+/// The policy's.
+pub(crate) async fn may(
+    service: &Service,
+    caller: &Caller,
+    action: Action,
+    patient: PatientId,
+) -> Result<(), ChartFailure> {
+    let now = service.now();
+    let asking = caller.clone();
+    service
+        .store()
+        .read("chart.may", move |db| {
+            permit_chart(db, &asking, action, patient, now).map(drop)
+        })
+        .await
+}
+
 /// `GET /api/v1/patients`: whom the caller opened charts for, and whoever granted
 /// them access, oldest first.
 ///
@@ -565,12 +586,10 @@ pub async fn create_invitation(
     patient: PatientId,
 ) -> Result<Chart, ChartFailure> {
     let now = service.now();
-    crate::limits::spend(
-        service,
-        chartkey_domain::limits::Limit::VerifyMail,
-        &patient.to_string(),
-    )
-    .await?;
+    may(service, caller, Action::CreateInvitation, patient).await?;
+    // Counted for whoever may invite, and nobody else.
+    let limit = chartkey_domain::limits::Limit::VerifyMail;
+    crate::limits::spend(service, limit, &patient.to_string()).await?;
     let (this, asking, mut rng) = (service.clone(), caller.clone(), service.rng());
     service
         .store()

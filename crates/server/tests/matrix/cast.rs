@@ -222,11 +222,12 @@ impl World {
     /// A request for access that is there to be answered.
     pub fn fresh_request(&self) -> String {
         let list = Call::get("/api/sharing/requests").by(self.person(Who::Owner));
+        let asker = self.person(Who::OtherProvider).account.as_str();
         let open = |list: Value| {
             let items = list["items"].as_array().cloned().unwrap_or_default();
             items
                 .iter()
-                .find(|item| item["status"] == "pending")
+                .find(|item| item["status"] == "pending" && item["provider_id"] == asker)
                 .map(|item| text(item, "id"))
         };
         if let Some(id) = open(self.server.send(&list).expect(200).json()) {

@@ -3,6 +3,7 @@
 
 use chartkey_domain::charts::{GRANT_DAYS, UNCLAIMED_DAYS};
 use chartkey_domain::ids::{ClaimId, PatientId};
+use chartkey_domain::policy::Action;
 use chartkey_domain::records::RecordTypes;
 use chartkey_domain::sessions::after;
 use chartkey_fhir::{Kinds, RecordType};
@@ -179,6 +180,10 @@ impl Assisted {
         &mut self,
         patient: PatientId,
     ) -> Result<ClaimSheet, AssistedFailure> {
+        let action = Action::CreateClaimSheet;
+        charts::may(&self.service, &self.caller, action, patient)
+            .await
+            .map_err(coded)?;
         let mut rng = self.service.rng();
         let key = ClaimKey::random(&mut rng);
         let open = self.client.open(patient.0).await;

@@ -68,16 +68,20 @@ impl Assisted {
         Ok(attached)
     }
 
-    /// Of the caller's grants the one that lets take the most along; none for
-    /// managers.
+    /// Of the caller's grants the one that lets take the most along. A manager
+    /// may hold one as well (whoever opened a chart does): a destination that
+    /// rests on it outlives the claim.
     fn grant_for_download(&self, open: &OpenPatient) -> Option<chartkey_vault::Id> {
-        if open.manager.is_some() {
-            return None;
-        }
-        open.keys
-            .keyrings()
-            .iter()
-            .filter_map(|keyring| open.chain.grant(keyring.grant))
+        let me = self.client.account.account();
+        let held: Vec<chartkey_vault::Id> = match &open.manager {
+            Some(view) => {
+                let mine = view.holders.values().filter(|h| h.holder == me);
+                mine.map(|h| h.grant).collect()
+            }
+            None => open.keys.keyrings().iter().map(|k| k.grant).collect(),
+        };
+        held.into_iter()
+            .filter_map(|grant| open.chain.grant(grant))
             .filter(|g| !g.is_ended(self.now) && g.terms.may_download)
             .max_by_key(|g| (g.terms.types.len(), g.terms.expires_at))
             .map(|g| g.terms.grant)

@@ -9,7 +9,7 @@ use chartkey_domain::text;
 use chartkey_domain::trail::{Detail, NewEntry, TrailAction};
 use chartkey_fhir::{Kinds, RecordType};
 use chartkey_store::connections::{self as rows, AttachmentRow, ConnectionRow};
-use chartkey_store::{Reader, Tx, accounts, patients as patient_rows};
+use chartkey_store::{Reader, Tx, accounts, grants, patients as patient_rows};
 use chartkey_vault::delivery::SignedDestination;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -235,7 +235,8 @@ fn check_statement(
     let grant = terms.grant.map(GrantId);
     let rests = match grant {
         None => permit.is_managers(),
-        Some(grant) => !permit.is_managers() && permit.grants().contains(&grant),
+        Some(grant) if permit.is_managers() => holds(db, grant, account, new.patient)?,
+        Some(grant) => permit.grants().contains(&grant),
     };
     let says = terms.patient == new.patient.0
         && terms.connection == row.id.0
@@ -248,6 +249,18 @@ fn check_statement(
     } else {
         Err(SyncError::Statement.into())
     }
+}
+
+/// Whether a grant of the patient's is this account's. Whether it lives and lets
+/// documents be taken along is asked again whenever something is sent.
+fn holds(
+    db: &mut Reader,
+    grant: GrantId,
+    account: AccountId,
+    patient: PatientId,
+) -> Result<bool, SyncFailure> {
+    let row = grants::lookup(db, grant)?;
+    Ok(row.is_some_and(|g| g.patient == patient && g.holder == Some(account)))
 }
 
 fn attachment(

@@ -26,11 +26,12 @@ struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
-const SCREENS: [&str; 11] = [
+const SCREENS: [&str; 12] = [
     "sign-in",
     "sign-up",
     "recover",
     "verify-email",
+    "claim",
     "home",
     "record",
     "sharing",

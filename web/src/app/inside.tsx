@@ -15,6 +15,7 @@ import { useVault, useWhy } from '../lib/hooks.ts';
 import { useLive } from '../lib/live.ts';
 import { vault } from '../lib/vault.ts';
 import { Mark, Note, Waiting } from '../ui/pieces.tsx';
+import { Whose } from '../ui/whose.tsx';
 import type { Account } from '../vault-worker/api.ts';
 
 const SCREENS = {
@@ -86,6 +87,7 @@ function Frame({ account, locked }: { account: Account; locked: boolean }) {
         </nav>
         <main id="main" className="page" tabIndex={-1}>
           {online ? null : <div className="offline" role="status"><Note tone="warn"><p>{t('common.offline')}</p></Note></div>}
+          <Whose />
           <Outlet />
         </main>
         <nav className="bottom" aria-label={t('nav.label')}>{links(true)}</nav>

@@ -5,7 +5,7 @@ import { Link, Navigate } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useVault } from '../../lib/hooks.ts';
-import { Entry } from './art.tsx';
+import { Entry } from '../../ui/entry.tsx';
 
 export function Welcome() {
   const { t } = useTranslation();

@@ -1,5 +1,6 @@
 /** Everything a person reads, in English. */
 import { activity, disclosures, numbers } from './audit.ts';
+import { claims, connected, keys, narrow, whose } from './claims.ts';
 import { clinical, home, kinds, records, types } from './records.ts';
 import { accounts, admin, common, errors, nav, patients, settings } from './people.ts';
 import { requests } from './requests.ts';
@@ -7,5 +8,5 @@ import { office, safety } from './security.ts';
 import { shares, viewer } from './shares.ts';
 import { uploads } from './uploads.ts';
 
-export const en = { common, nav, errors, accounts, settings, admin, patients, home, records, types, kinds, clinical, activity, disclosures, numbers, requests, safety, office, shares, viewer, uploads };
+export const en = { common, nav, errors, accounts, settings, admin, patients, home, records, types, kinds, clinical, activity, disclosures, numbers, requests, safety, office, shares, viewer, uploads, claims, connected, keys, narrow, whose };
 export type Words = typeof en;

@@ -18,6 +18,7 @@ import { useToDo } from '../lib/practice.ts';
 import { firstScreen, hasCaseload } from '../lib/screens.ts';
 import { vault } from '../lib/vault.ts';
 import { Mark, Note, Waiting } from '../ui/pieces.tsx';
+import { Whose } from '../ui/whose.tsx';
 import type { Account } from '../vault-worker/api.ts';
 
 const SCREENS = {
@@ -92,6 +93,7 @@ function Frame({ account, locked }: { account: Account; locked: boolean }) {
         </nav>
         <main id="main" className="page" tabIndex={-1}>
           {online ? null : <div className="offline" role="status"><Note tone="warn"><p>{t('common.offline')}</p></Note></div>}
+          <Whose />
           <Outlet />
         </main>
         <nav className="bottom" aria-label={t('nav.label')}>{links(true)}</nav>

@@ -7,19 +7,22 @@ import { NotFound, Broken } from './lost.tsx';
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound, errorComponent: Broken });
 
 const welcome = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('../features/accounts/welcome.tsx'), 'Welcome') });
+const nextOf = (search: Record<string, unknown>): { next?: string } => (typeof search.next === 'string' && /^\/[a-z]/.test(search.next) ? { next: search.next } : {});
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
   validateSearch: (search: Record<string, unknown>): { next?: string; why?: 'elsewhere' | 'closed' } => ({
-    ...(typeof search.next === 'string' && /^\/[a-z]/.test(search.next) ? { next: search.next } : {}),
+    ...nextOf(search),
     ...(search.why === 'elsewhere' || search.why === 'closed' ? { why: search.why } : {}),
   }),
   component: lazyRouteComponent(() => import('../features/accounts/sign-in.tsx'), 'SignIn'),
 });
-const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', component: lazyRouteComponent(() => import('../features/accounts/sign-up.tsx'), 'SignUp') });
+const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', validateSearch: nextOf, component: lazyRouteComponent(() => import('../features/accounts/sign-up.tsx'), 'SignUp') });
 const signUpProvider = createRoute({ getParentRoute: () => root, path: '/sign-up/provider', component: lazyRouteComponent(() => import('../features/accounts/sign-up.tsx'), 'SignUpProvider') });
 const recover = createRoute({ getParentRoute: () => root, path: '/recover', component: lazyRouteComponent(() => import('../features/accounts/recover.tsx'), 'Recover') });
 const verifyEmail = createRoute({ getParentRoute: () => root, path: '/verify-email', component: lazyRouteComponent(() => import('../features/accounts/verify-email.tsx'), 'VerifyEmail') });
+
+const claim = createRoute({ getParentRoute: () => root, path: '/claim', component: lazyRouteComponent(() => import('../features/claims/claim.tsx'), 'Claim') });
 
 const inside = createRoute({ getParentRoute: () => root, id: 'inside', component: Inside });
 const at = <P extends string>(path: P, load: () => Promise<Record<string, unknown>>, name: string) =>
@@ -67,15 +70,20 @@ const adminAccounts = at('/admin/accounts', () => import('../features/admin/acco
 const adminNumbers = at('/admin/numbers', () => import('../features/analytics/totals.tsx'), 'Totals');
 const adminHealth = at('/admin/health', () => import('../features/admin/health.tsx'), 'Health');
 const adminLog = at('/admin/log', () => import('../features/admin/log.tsx'), 'Log');
+const claimTake = at('/claim/take', () => import('../features/claims/take.tsx'), 'TakeOver');
+const claimAnswers = at('/caseload/claims', () => import('../features/claims/answers.tsx'), 'Answers');
+const claimSheet = at('/caseload/$id/sheet', () => import('../features/claims/sheet.tsx'), 'Sheet');
+const connected = at('/sharing/connected', () => import('../features/connected/connected.tsx'), 'Connected');
 const adminBare = createRoute({ getParentRoute: () => inside, path: '/records', beforeLoad: () => { throw redirect({ to: '/record' }); } });
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    welcome, signIn, signUp, signUpProvider, recover, verifyEmail,
+    welcome, signIn, signUp, signUpProvider, recover, verifyEmail, claim,
     inside.addChildren([
       home, record, recordType, recordItem, add, sharing, incoming, activity, disclosures, numbers, settings, security, ownData, paper, patients, asked, patient,
       admin, adminAccounts, adminNumbers, adminHealth, adminLog, adminBare,
       ...practice,
+      claimTake, claimAnswers, claimSheet, connected,
     ]),
   ]),
   defaultPreload: 'intent',

@@ -36,7 +36,10 @@ export interface Account {
 export interface VaultState {
   state: 'out' | 'locked' | 'open';
   account: Account | null;
+  /** Whose record the screens show. */
   patient: string | null;
+  /** Everybody whose record the account owns: oneself, a chart that was claimed, a child. */
+  patients: OwnPatient[];
   /** Whether tabs share this vault. */
   shared: boolean;
   /** Whether what changes elsewhere is heard of at once. */
@@ -44,6 +47,8 @@ export interface VaultState {
   /** Why nobody is signed in any more, where it was not their own doing. */
   ended: 'elsewhere' | 'closed' | null;
 }
+
+export interface OwnPatient { id: string; name: string }
 
 /** What something that was heard of is about; `reset` is everything. */
 export type Topic = 'records' | 'grants' | 'requests' | 'shares' | 'claims' | 'sync' | 'session' | 'reset';
@@ -211,7 +216,7 @@ export interface NewDestination {
 export interface ClaimKeys { id: string; patient_id: string; claimant_id: string }
 
 /** How far a chart is taken over. */
-export type ClaimStage = 'opening' | 'sealing' | 'done';
+export type ClaimStage = 'opening' | 'sealing' | 'sending' | 'done';
 
 // --- links, as their readers see them ---------------------------------------------
 

@@ -8,7 +8,7 @@ import { useVault, useWhy } from '../../lib/hooks.ts';
 import { firstScreen } from '../../lib/screens.ts';
 import { vault } from '../../lib/vault.ts';
 import { Note } from '../../ui/pieces.tsx';
-import { Entry } from './art.tsx';
+import { Entry } from '../../ui/entry.tsx';
 
 export function SignIn() {
   const { t } = useTranslation();
@@ -38,7 +38,7 @@ export function SignIn() {
       </form>
       <div className="between small" style={{ marginTop: 22 }}>
         <Link to="/recover">{t('accounts.lost_password')}</Link>
-        <Link to="/sign-up">{t('accounts.create')}</Link>
+        <Link to="/sign-up" search={next ? { next } : {}}>{t('accounts.create')}</Link>
       </div>
     </Entry>
   );

@@ -6,7 +6,7 @@ import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useVault } from '../../lib/hooks.ts';
 import { firstScreen } from '../../lib/screens.ts';
-import { Entry } from './art.tsx';
+import { Entry } from '../../ui/entry.tsx';
 
 export function Welcome() {
   const { t } = useTranslation();

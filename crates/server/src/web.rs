@@ -26,7 +26,7 @@ struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
-const SCREENS: [&str; 12] = [
+const SCREENS: [&str; 13] = [
     "sign-in",
     "sign-up",
     "recover",
@@ -38,6 +38,7 @@ const SCREENS: [&str; 12] = [
     "activity",
     "settings",
     "patients",
+    "caseload",
     "admin",
 ];
 

@@ -45,6 +45,26 @@ const incoming = at('/sharing/requests', () => import('../features/requests/inco
 const patients = at('/patients', () => import('../features/patients/patients.tsx'), 'Patients');
 const asked = at('/patients/requests', () => import('../features/requests/asked.tsx'), 'Asked');
 const patient = at('/patients/$id', () => import('../features/patients/patient.tsx'), 'PatientRecord');
+// A practice.
+const caseload = at('/caseload', () => import('../features/caseload/caseload.tsx'), 'Caseload');
+const caseloadImport = at('/caseload/import', () => import('../features/caseload/import.tsx'), 'ImportCaseload');
+const chart = at('/caseload/$id', () => import('../features/caseload/documents.tsx'), 'ChartDocuments');
+const chartSync = at('/caseload/$id/sync', () => import('../features/caseload/sync.tsx'), 'ChartSync');
+const chartAdd = at('/caseload/$id/add', () => import('../features/caseload/document.tsx'), 'AddDocument');
+const chartDocument = at('/caseload/$id/record/$record', () => import('../features/caseload/document.tsx'), 'ChartDocument');
+const connections = at('/caseload/connections', () => import('../features/connections/connections.tsx'), 'Connections');
+const connect = createRoute({
+  getParentRoute: () => inside,
+  path: '/caseload/connections/new',
+  validateSearch: (search: Record<string, unknown>): { direction: 'source' | 'destination'; patient?: string } => ({
+    direction: search.direction === 'destination' ? 'destination' : 'source',
+    ...(typeof search.patient === 'string' && /^[0-9a-f-]{36}$/.test(search.patient) ? { patient: search.patient } : {}),
+  }),
+  component: lazyRouteComponent(() => import('../features/connections/connect.tsx'), 'Connect'),
+});
+const connection = at('/caseload/connections/$id', () => import('../features/connections/connection.tsx'), 'ConnectionDetail');
+const deliveries = at('/caseload/to-do', () => import('../features/deliveries/deliveries.tsx'), 'Deliveries');
+const practice = [caseload, caseloadImport, chart, chartSync, chartAdd, chartDocument, connections, connect, connection, deliveries] as const;
 const admin = at('/admin', () => import('../features/admin/admin.tsx'), 'Admin');
 const adminAccounts = at('/admin/accounts', () => import('../features/admin/accounts.tsx'), 'Accounts');
 const adminNumbers = at('/admin/numbers', () => import('../features/analytics/totals.tsx'), 'Totals');
@@ -62,6 +82,7 @@ export const router = createRouter({
     inside.addChildren([
       home, record, recordType, recordItem, add, sharing, incoming, activity, disclosures, numbers, settings, security, ownData, paper, patients, asked, patient,
       admin, adminAccounts, adminNumbers, adminHealth, adminLog, adminBare,
+      ...practice,
       claimTake, claimAnswers, claimSheet, connected,
     ]),
   ]),

@@ -1,6 +1,6 @@
 /** What a practice asks of the server: charts, connections, synchronisation, what is left to do. */
 import type { QueryClient } from '@tanstack/react-query';
-import { useQuery } from '@tanstack/react-query';
+import { useQueries, useQuery } from '@tanstack/react-query';
 import type { components } from '../api.gen/schema.ts';
 import type { RecordType } from '../vault-worker/api.ts';
 import { api, call, ok } from './api.ts';
@@ -81,6 +81,8 @@ export const isOver = (state: RunState) => state === 'done' || state === 'partia
 // --- what is left to do ---------------------------------------------------------------
 
 export const listDeliveries = (state: DeliveryState) => all<Delivery>((cursor) => call('GET', paged('/api/v1/deliveries', { state }, cursor)));
+/** What reached a patient's platforms. */
+export const listSent = (patient: string) => all<Delivery>((cursor) => call('GET', paged('/api/v1/deliveries', { state: 'done', patient_id: patient }, cursor)));
 export const decide = (id: string, decision: 'filed' | 'retry' | 'dismiss') => ok(api.PUT('/api/v1/deliveries/{id}', { params: { path: { id } }, body: { decision } }));
 
 /** States in which a delivery waits for a person. */
@@ -89,18 +91,25 @@ export type ToDo = (typeof TO_DO)[number];
 
 // --- queries that several screens share -------------------------------------------------
 
-/** Everything of a practice begins with this word, so that it is asked again together. */
-export const practiceKey = (...rest: string[]) => ['practice', ...rest];
-export const renewPractice = (queries: QueryClient) => queries.invalidateQueries({ queryKey: practiceKey() });
+/** Asks again for everything of a practice, after something of it changed here. */
+export const renewPractice = (queries: QueryClient) =>
+  Promise.all(['charts', 'connections', 'syncs', 'logs', 'deliveries'].map((word) => queries.invalidateQueries({ queryKey: [word] })));
 
-export const useCharts = () => useQuery({ queryKey: practiceKey('charts'), queryFn: listCharts });
-export const useConnections = () => useQuery({ queryKey: practiceKey('connections'), queryFn: listConnections });
+export const useCharts = (enabled = true) => useQuery({ queryKey: ['charts'], queryFn: listCharts, enabled });
+export const useConnections = (enabled = true) => useQuery({ queryKey: ['connections'], queryFn: listConnections, enabled });
 export const useToDo = (enabled = true) => useQuery({
-  queryKey: practiceKey('to-do'),
+  queryKey: ['deliveries', 'to-do'],
   queryFn: async () => (await Promise.all(TO_DO.map(listDeliveries))).flat(),
   refetchInterval: 60_000,
   enabled,
 });
 
-/** Whether an account's profession opens charts. */
-export const hasCaseload = (account: { kind: string; type?: string }) => account.kind === 'provider' && /^diet/i.test(account.type?.trim() ?? '');
+/** Who is on each of one's connections. */
+export const useAttachments = (connections: Connection[] | undefined) => useQueries({
+  queries: (connections ?? []).map(({ id }) => ({ queryKey: ['connections', id, 'patients'], queryFn: () => listAttachments(id) })),
+  combine: (found) => ({
+    isPending: connections === undefined || found.some((one) => one.isPending),
+    error: found.find((one) => one.error)?.error ?? null,
+    items: found.flatMap((one) => one.data ?? []),
+  }),
+});

@@ -21,7 +21,7 @@ export const common = {
 };
 export const nav = {
   label: 'Main', home: 'Home', record: 'My record', sharing: 'Sharing', activity: 'Activity', settings: 'Settings',
-  patients: 'Shared with me', admin: 'Administration', lock: 'Lock', sign_out: 'Sign out',
+  patients: 'Shared with me', caseload: 'Caseload', admin: 'Administration', lock: 'Lock', sign_out: 'Sign out',
 };
 export const errors = {
   unknown: 'Something went wrong. Nothing you typed was lost; try again.',

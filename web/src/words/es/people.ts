@@ -10,7 +10,7 @@ export const common = {
 };
 export const nav = {
   label: 'Principal', home: 'Inicio', record: 'Mi historia', sharing: 'Compartir', activity: 'Actividad', settings: 'Ajustes',
-  patients: 'Compartido conmigo', admin: 'Administración', lock: 'Bloquear', sign_out: 'Cerrar sesión',
+  patients: 'Compartido conmigo', caseload: 'Mis pacientes', admin: 'Administración', lock: 'Bloquear', sign_out: 'Cerrar sesión',
 };
 export const errors = {
   unknown: 'Algo salió mal. No se perdió nada de lo que escribió; inténtelo de nuevo.',

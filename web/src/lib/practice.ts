@@ -70,6 +70,13 @@ export const listAttachments = (id: string) => all<Attachment>((cursor) => call(
 export const detachPatient = (id: string, patient: string) => ok(api.DELETE('/api/v1/connections/{id}/patients/{patient}', { params: { path: { id, patient } } }));
 export const listPatientConnections = async (patient: string) => (await call<Page<PatientConnection>>('GET', `/api/v1/patients/${patient}/connections`)).items;
 
+/** The server's own order of types: a signed statement is compared with what is asked, word for word. */
+const TYPES: readonly RecordType[] = [
+  'lab-results', 'imaging', 'vaccines', 'allergies', 'prescriptions', 'conditions', 'procedures', 'vitals', 'documents', 'encounters', 'care-plans', 'insurance',
+  'family-history', 'social-history', 'diet', 'demographics', 'other',
+];
+export const inOrder = (types: readonly RecordType[]) => TYPES.filter((one) => types.includes(one));
+
 // --- synchronisation ----------------------------------------------------------------
 
 export type Way = 'pull' | 'push' | 'both';

@@ -1,6 +1,8 @@
 /** What surrounds the parts of a practice: caseload, connections, what is left to do. */
+import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { listClaims, toAnswer } from '../lib/claims.ts';
 import { useMe } from '../lib/hooks.ts';
 import { useToDo } from '../lib/practice.ts';
 import { Head, Note } from './pieces.tsx';
@@ -12,6 +14,7 @@ export function PracticeFrame({ children, more, actions }: { children: ReactNode
   const { account } = useMe();
   const verified = account.verification === 'verified';
   const toDo = useToDo(verified);
+  const claims = useQuery({ queryKey: ['claims'], queryFn: listClaims, enabled: verified });
   return (
     <>
       <Head title={t('practice.title')} actions={verified ? actions : undefined}>{more ?? t('practice.more')}</Head>
@@ -19,6 +22,7 @@ export function PracticeFrame({ children, more, actions }: { children: ReactNode
         label={t('practice.title')}
         parts={[
           { to: '/caseload', text: t('practice.tab_caseload') },
+          { to: '/caseload/claims', text: t('practice.tab_claims'), count: toAnswer(claims.data, account.id).length },
           { to: '/caseload/connections', text: t('practice.tab_connections') },
           { to: '/caseload/to-do', text: t('practice.tab_to_do'), count: toDo.data?.length ?? 0 },
         ]}

@@ -37,6 +37,8 @@ async function ofFolder(folder: string, behind: string, path: string): Promise<{
 
 export class Between {
   forgery: Forgery = 'none';
+  /** Whether the server cannot be reached. */
+  away = false;
   /** Method, address, headers and body of every request, as it left the browser. */
   readonly sent: string[] = [];
   /** The statement that truncation goes back to, and what was proved under it. */
@@ -55,6 +57,7 @@ export class Between {
     let between: Between | null = null;
     const server = createServer((asked, answer) => {
       const path = asked.url ?? '/';
+      if (between?.away && path.startsWith('/api/')) return void answer.destroy();
       const log = /^\/api\/audit/.test(path);
       const body: Buffer[] = [];
       asked.on('data', (part: Buffer) => body.push(part));

@@ -1,7 +1,8 @@
 /** What else can be done with a chart: change it, invite once more, delete it. */
 import { ActionIcon, Menu } from '@mantine/core';
-import { IconDots, IconEdit, IconMailForward, IconTrash } from '@tabler/icons-react';
+import { IconDots, IconEdit, IconMailForward, IconQrcode, IconTrash } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useWhy } from '../../lib/hooks.ts';
@@ -29,6 +30,7 @@ export function ChartMenu({ chart, onDeleted }: { chart: Chart; onDeleted?: () =
           {chart.claimed ? null : (
             <>
               <Menu.Item leftSection={<IconMailForward size={17} />} onClick={() => again.mutate()}>{t('caseload.invite')}</Menu.Item>
+              <Menu.Item leftSection={<IconQrcode size={17} />} component={Link} to={`/caseload/${chart.id}/sheet`}>{t('caseload.sheet')}</Menu.Item>
               <Menu.Divider />
               <Menu.Item className="urgent" leftSection={<IconTrash size={17} />} onClick={() => setDoing('delete')}>{t('caseload.delete')}</Menu.Item>
             </>

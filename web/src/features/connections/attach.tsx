@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { api, ok } from '../../lib/api.ts';
 import { clinicalDate, count } from '../../lib/format.ts';
 import { useWhy } from '../../lib/hooks.ts';
-import { type Attachment, type Authorization, type Chart, type Connection, renewPractice, useCharts } from '../../lib/practice.ts';
+import { type Attachment, type Authorization, type Chart, type Connection, inOrder, renewPractice, useCharts } from '../../lib/practice.ts';
 import { vault } from '../../lib/vault.ts';
 import { ChooseKinds, ChooseTypes } from '../../ui/choose-types.tsx';
 import { Empty, Note, Tag, Waiting } from '../../ui/pieces.tsx';
@@ -76,7 +76,7 @@ export function AttachPatients({ connection, known, only, act, onDone }: {
       let attached = 0;
       for (const one of picked) {
         try {
-          await attach(connection, one.id, remote(one), { types: some ? types : [], kinds, authorization }, !one.claimed);
+          await attach(connection, one.id, remote(one), { types: some ? inOrder(types) : [], kinds: KINDS.filter((one) => kinds.includes(one)), authorization }, !one.claimed);
           attached += 1;
           setDone((all) => new Set([...all, one.id]));
           setFailed((all) => Object.fromEntries(Object.entries(all).filter(([id]) => id !== one.id)));

@@ -253,11 +253,11 @@ export interface OtherSystem {
  * log holds. `shorter`: entries are gone. `forked`: two logs are shown.
  * `unreadable`: the statement is none.
  */
-export type Verdict = 'whole' | 'changed' | 'told' | 'shorter' | 'forked' | 'unreadable';
+export type Verdict = 'whole' | 'changed' | 'told' | 'shorter' | 'forked' | 'unsigned' | 'unreadable';
 
 /** One thing that was compared, with what it was compared by. */
 export type TrailStep = { verdict: Verdict } & (
-  | { what: 'checkpoint'; origin: string; size: number; root: string; signer: string }
+  | { what: 'checkpoint'; origin: string; size: number; root: string; signer: string; key: string }
   | { what: 'entry'; entry: number; action: string; at: string; leaf: string; hashes: number; size: number }
   | { what: 'consistency'; from: number; from_root: string; met_at: string | null; to: number; to_root: string; hashes: number }
 );

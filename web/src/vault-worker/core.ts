@@ -6,7 +6,7 @@ import type {
 import { Carrier, parse } from './carrier.ts';
 import type { Http } from './http.ts';
 import { keep, kept } from './shelf.ts';
-import init, { type Vault as RustVault, Vault } from './pkg/chartkey_wasm.js';
+import init, { isSignedBy, type Vault as RustVault, Vault } from './pkg/chartkey_wasm.js';
 import address from './pkg/chartkey_wasm_bg.wasm?url';
 
 let loaded: Promise<unknown> | null = null;
@@ -31,9 +31,16 @@ export type Core = Awaited<ReturnType<typeof openCore>>;
 
 const typesOf = (types: RecordType[] | null) => (types ? JSON.stringify(types) : undefined);
 
+const load = () => (loaded ??= init({ module_or_path: address }));
+
+/** Whether the log's key signed a checkpoint, by the core. */
+export async function signedBy(): Promise<(checkpoint: string, key: string) => boolean> {
+  await load();
+  return isSignedBy;
+}
+
 export async function openCore(http: Http) {
-  loaded ??= init({ module_or_path: address });
-  await loaded;
+  await load();
   const carrier = new Carrier(http, true);
   let shelf = '';
   let vault: RustVault = new Vault(carrier.carry, undefined);

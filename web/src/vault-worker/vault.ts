@@ -6,7 +6,7 @@ import {
   type Account, type ChartApi, type Events, type OwnPatient, type RecordHeader, type Topic, TOPICS, VaultFailure, type VaultApi, type VaultState,
 } from './api.ts';
 import { chartMethods } from './charts.ts';
-import { type Core, openCore } from './core.ts';
+import { type Core, openCore, signedBy } from './core.ts';
 import { leftOut } from './export.ts';
 import { Http, type TokenAnswer } from './http.ts';
 import { type Line, listen, sleep } from './live.ts';
@@ -381,7 +381,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     }),
     choosePatient,
 
-    verifyEntry: (entry) => checkEntry(trailWorld(http), entry),
-    verifyTrail: () => checkTrail(trailWorld(http)),
+    verifyEntry: async (entry) => checkEntry(trailWorld(http, await signedBy()), entry),
+    verifyTrail: async () => checkTrail(trailWorld(http, await signedBy())),
   };
 }

@@ -15,6 +15,9 @@ export type Forgery = 'none' | 'flip' | 'truncate' | 'fork';
 /** Bytes that a checkpoint is told in: its second and third line. */
 const NOTE = /^([^\n]+)\n(\d+)\n([A-Za-z0-9+/]{43}=)\n/;
 
+/** The log's statement, and not the key that it is signed with. */
+const isStatement = (path: string) => /^\/api\/audit\/checkpoint(\?|$)/.test(path);
+
 const WEB = process.env.CHARTKEY_WEB ? resolve(process.env.CHARTKEY_WEB) : null;
 const TYPES: Record<string, string> = { '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.json': 'application/json' };
 
@@ -102,7 +105,7 @@ export class Between {
 
   private forge(path: string, told: string): string {
     if (this.keeping && this.forgery === 'none') {
-      if (path.startsWith('/api/audit/checkpoint')) this.early ??= told;
+      if (isStatement(path)) this.early ??= told;
       if (path.includes('/proof')) this.proofs.set(path, told);
     }
     if (this.forgery === 'flip' && path.includes('/proof')) {
@@ -110,10 +113,10 @@ export class Between {
       return JSON.stringify({ ...proof, entry: proof.entry.replace(/"action":"[a-z.]+"/, '"action":"record.read"').replace(/"at":"20/, '"at":"19') });
     }
     if (this.forgery === 'truncate') {
-      if (path.startsWith('/api/audit/checkpoint')) return this.early ?? told;
+      if (isStatement(path)) return this.early ?? told;
       if (path.startsWith('/api/audit?')) return JSON.stringify({ items: [], next: null });
     }
-    if (this.forgery === 'fork' && path.startsWith('/api/audit/checkpoint')) {
+    if (this.forgery === 'fork' && isStatement(path)) {
       return told.replace(NOTE, (_, origin: string, size: string, root: string) => `${origin}\n${size}\n${root.startsWith('A') ? 'B' : 'A'}${root.slice(1)}\n`);
     }
     return told;

@@ -104,6 +104,8 @@ actions! {
     RecoverAccount = "recover_account" in Public,
     /// `GET /api/audit/checkpoint`.
     FindCheckpoint = "find_checkpoint" in Public,
+    /// `GET /api/audit/checkpoint/key`.
+    FindCheckpointKey = "find_checkpoint_key" in Public,
     /// `GET /api/audit/consistency`.
     FindConsistency = "find_consistency" in Public,
     /// `GET /api/v1/connections/callback`: the state says who.

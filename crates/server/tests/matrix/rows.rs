@@ -119,6 +119,9 @@ pub const ROWS: &[Row] = &[
     public("find_checkpoint", ALL, |_, _| {
         Call::get("/api/audit/checkpoint")
     }),
+    public("find_checkpoint_key", ALL, |_, _| {
+        Call::get("/api/audit/checkpoint/key")
+    }),
     public("find_consistency", ALL, |_, _| {
         Call::get("/api/audit/consistency?from=1&to=2")
     }),

@@ -62,7 +62,7 @@ bench: rust ## Measure (the [[bench]] targets)
 	$(PHASE) "benches" scripts/with-postgres cargo bench $(LOCKED) --workspace --bench '*'
 
 .PHONY: fuzz-short
-fuzz-short: ## A minute of fuzzing for each parser of bytes from outside
+fuzz-short: ## Ten seconds of fuzzing for each parser of bytes from outside
 	$(PHASE) "fuzzing" scripts/fuzz-short
 
 ##@ Keep in order

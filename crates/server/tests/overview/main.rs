@@ -1,6 +1,11 @@
 //! The record as a whole over HTTP: taken along, listened to, counted,
 //! accounted for, ended; and what an admin sees. The router in process.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking, also outside of its own function"
+)]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 

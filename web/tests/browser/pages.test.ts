@@ -27,8 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => world.stop());
 
-const OUTSIDE = ['/', '/sign-in', '/sign-up', '/sign-up/provider', '/recover', '/verify-email#token=x'];
-const INSIDE = ['/home', '/record', '/record/type/conditions', '/record/add', '/sharing', '/sharing/requests', '/activity', '/activity/disclosures', '/activity/numbers', '/settings', '/settings/security', '/settings/data', '/settings/print'];
+const OUTSIDE = ['/', '/sign-in', '/sign-up', '/sign-up/provider', '/recover', '/verify-email#token=x', '/claim', `/claim#invitation=${'x'.repeat(43)}`];
+const INSIDE = ['/home', '/record', '/record/type/conditions', '/record/add', '/sharing', '/sharing/requests', '/sharing/connected', '/connections/signed-in?outcome=declined', '/claim/take', '/activity', '/activity/disclosures', '/activity/numbers', '/settings', '/settings/security', '/settings/data', '/settings/print'];
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const width of [390, 768, 1440]) {

@@ -309,7 +309,7 @@ export const deliveries = {
   for: 'for {{system}}', since: 'since {{when}}',
   review: 'It may have reached {{system}}.',
   look: 'Look',
-  filed: 'Filed',
+  filed: 'Mark as filed',
   retry: 'Send again',
   dismiss_handed_off: 'Not needed', dismiss_needs_review: 'It is there', dismiss_dead: 'Let it be',
   dismiss_ask_handed_off: 'Not file "{{title}}"?', dismiss_ask_needs_review: 'Is "{{title}}" there?', dismiss_ask_dead: 'Give up on "{{title}}"?',

@@ -311,7 +311,7 @@ export const deliveries: Words['deliveries'] = {
   for: 'para {{system}}', since: 'desde {{when}}',
   review: 'Puede haber llegado a {{system}}.',
   look: 'Mirar',
-  filed: 'Archivado',
+  filed: 'Marcar como archivado',
   retry: 'Enviar de nuevo',
   dismiss_handed_off: 'No hace falta', dismiss_needs_review: 'Está allí', dismiss_dead: 'Dejarlo',
   dismiss_ask_handed_off: '¿No archivar «{{title}}»?', dismiss_ask_needs_review: '¿Está allí «{{title}}»?', dismiss_ask_dead: '¿Desistir de «{{title}}»?',

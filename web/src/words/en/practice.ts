@@ -202,6 +202,12 @@ export const sync = {
     push_dismissed: 'Somebody decided not to send it to {{system}}.',
     push_client_created: 'A client for this patient was created in {{system}}.',
   },
+  /** What a step is about, for languages that the server's sentence is not in. */
+  about: {
+    pull_done: '{{system}} was read.', pull_partial: '{{system}} was read in part.', pull_retry: '{{system}} could not be read just now.', pull_failed: '{{system}} could not be read.',
+    pull_missing: 'Documents are no longer at {{system}}.', push_owed: 'Documents wait for {{system}}.', push_queued: 'Compared with {{system}}.', push_retry: 'It could not be sent to {{system}} just now.',
+    push_dead: 'It was not sent to {{system}}.', push_no_client: 'Nothing was sent to {{system}}.', connection_attention: '{{system}} needs you.',
+  },
 };
 export const connections = {
   more: 'Where documents come from, and where they go. Each connection serves as many patients as you put on it.',

@@ -204,6 +204,11 @@ export const sync: Words['sync'] = {
     push_dismissed: 'Alguien decidió no enviarlo a {{system}}.',
     push_client_created: 'Se creó un cliente para este paciente en {{system}}.',
   },
+  about: {
+    pull_done: 'Se leyó {{system}}.', pull_partial: 'Se leyó {{system}} en parte.', pull_retry: 'Por ahora no se pudo leer {{system}}.', pull_failed: 'No se pudo leer {{system}}.',
+    pull_missing: 'Hay documentos que ya no están en {{system}}.', push_owed: 'Hay documentos que esperan para {{system}}.', push_queued: 'Se comparó con {{system}}.', push_retry: 'Por ahora no se pudo enviar a {{system}}.',
+    push_dead: 'No se envió a {{system}}.', push_no_client: 'No se envió nada a {{system}}.', connection_attention: '{{system}} le necesita.',
+  },
 };
 export const connections: Words['connections'] = {
   more: 'De dónde vienen los documentos y adónde van. Cada conexión sirve a tantos pacientes como le asigne.',

@@ -15,6 +15,8 @@ pub enum Per {
     Link,
     /// The patient.
     Patient,
+    /// The source or destination.
+    Connection,
 }
 
 macro_rules! limits {
@@ -90,6 +92,8 @@ limits! {
     ShareCreate = "share.create", 500 in 86_400 per Patient,
     /// Requests for access by one provider.
     RequestCreate = "request.create", 100 in 86_400 per Account,
+    /// Hints that something changed at a connection's other end.
+    Webhook = "connection.hint", 60 in 60 per Connection,
     /// Files converted.
     RecordConvert = "record.convert", 60 in 3_600 per Account,
     /// Documents made of a whole record.

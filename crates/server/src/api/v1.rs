@@ -6,10 +6,13 @@
 
 pub mod claims;
 pub mod connections;
+pub mod directory;
 pub mod documents;
+pub mod launch;
 pub mod patients;
 pub mod sync;
 pub mod users;
+pub mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -22,10 +25,13 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(patients::routes())
         .merge(claims::routes())
         .merge(connections::routes())
+        .merge(directory::routes())
+        .merge(launch::routes())
+        .merge(webhooks::routes())
         .merge(sync::routes())
 }
 
-/// The routes of documents, whose bodies are as large as records'.
+/// The routes whose bodies are as large as records'.
 pub fn document_routes() -> OpenApiRouter<App> {
-    documents::routes()
+    documents::routes().merge(directory::large_routes())
 }

@@ -238,3 +238,42 @@ test('new keys open everything that the old ones did', async () => {
   await page.getByText('Hay fever').first().waitFor();
   await context.close();
 });
+
+test('a patient sees what feeds their record and where it goes, and stops it', async () => {
+  const practice = 'clinic@example.org';
+  const { patient } = await world.makePractice(practice, 'Ivo Stern');
+  const asked = async (path: string, body: object, token?: string) => {
+    const headers = { 'content-type': 'application/json', accept: 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    return (await (await fetch(`${world.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).json()) as { access_token: string; url: string };
+  };
+  const { access_token } = await asked('/api/auth/login', { email: practice, password: PASSWORD });
+  const { url } = await asked(`/api/v1/patients/${patient}/claim-sheet`, {}, access_token);
+  const context = await world.fresh();
+  const ivo = await open(context);
+  await ivo.goto(url);
+  await ivo.getByRole('link', { name: 'Open an account' }).click();
+  await register(ivo, 'Ivo Stern', 'ivo@example.org');
+  await confirmAddress(ivo, 'ivo@example.org');
+  await ivo.getByRole('button', { name: 'Take it over' }).click();
+  await ivo.getByText('The chart is yours.').waitFor({ timeout: 60_000 });
+  await ivo.getByRole('button', { name: 'I have read this' }).click();
+  await walk(ivo, '/sharing/connected');
+  const [from, to] = [ivo.getByRole('region', { name: 'Comes from' }), ivo.getByRole('region', { name: 'Goes to' })];
+  await from.getByText('Hospital of Ivo Stern').waitFor();
+  await from.getByText('Connected by Ivo Stern').waitFor();
+  await to.getByText('Platform of Ivo Stern').waitFor();
+  await ivo.getByRole('region', { name: 'What happened' }).getByRole('listitem').first().waitFor();
+  for (const width of [390, 768, 1440]) {
+    await ivo.setViewportSize({ width, height: 900 });
+    await accessible(ivo);
+    await fits(ivo);
+  }
+  await to.getByRole('button', { name: /^Stop/ }).click();
+  await ivo.getByRole('dialog').getByText(/Nothing more is pushed/).waitFor();
+  await ivo.getByRole('dialog').getByRole('button', { name: 'Stop' }).click();
+  await to.getByText('Nothing is pushed anywhere.').waitFor();
+  await ivo.getByRole('button', { name: 'Synchronise now' }).click();
+  await ivo.getByText(/It did not work; look at what happened below|Done: 0 new/).waitFor({ timeout: 60_000 });
+  await accessible(ivo);
+  await context.close();
+});

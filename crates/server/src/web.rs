@@ -26,12 +26,13 @@ struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
-const SCREENS: [&str; 13] = [
+const SCREENS: [&str; 14] = [
     "sign-in",
     "sign-up",
     "recover",
     "verify-email",
     "claim",
+    "connections",
     "home",
     "record",
     "sharing",

@@ -74,6 +74,7 @@ const claimTake = at('/claim/take', () => import('../features/claims/take.tsx'),
 const claimAnswers = at('/caseload/claims', () => import('../features/claims/answers.tsx'), 'Answers');
 const claimSheet = at('/caseload/$id/sheet', () => import('../features/claims/sheet.tsx'), 'Sheet');
 const connected = at('/sharing/connected', () => import('../features/connected/connected.tsx'), 'Connected');
+const signedIn = at('/connections/signed-in', () => import('../features/connected/signed-in.tsx'), 'SignedIn');
 const adminBare = createRoute({ getParentRoute: () => inside, path: '/records', beforeLoad: () => { throw redirect({ to: '/record' }); } });
 
 export const router = createRouter({
@@ -83,7 +84,7 @@ export const router = createRouter({
       home, record, recordType, recordItem, add, sharing, incoming, activity, disclosures, numbers, settings, security, ownData, paper, patients, asked, patient,
       admin, adminAccounts, adminNumbers, adminHealth, adminLog, adminBare,
       ...practice,
-      claimTake, claimAnswers, claimSheet, connected,
+      claimTake, claimAnswers, claimSheet, connected, signedIn,
     ]),
   ]),
   defaultPreload: 'intent',

@@ -179,7 +179,7 @@ test('what a platform does not take is handed to a person, who closes it', async
   const download = page.waitForEvent('download');
   await page.getByRole('button', { name: /Download: Dietary preferences/ }).click();
   expect((await download).suggestedFilename()).toMatch(/_diet_.*\.txt$/);
-  await page.getByRole('button', { name: /Filed: Dietary preferences/ }).click();
+  await page.getByRole('button', { name: /Mark as filed: Dietary preferences/ }).click();
   await page.getByText('Nothing to do').waitFor();
   await walk(page, '/caseload');
   await page.getByRole('link', { name: 'Rosa Delgado' }).click();

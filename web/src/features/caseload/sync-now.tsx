@@ -76,7 +76,7 @@ export function SyncPanel({ patient }: { patient: string }) {
       </div>
       {sync.error ? <Note tone="warn"><p>{why(sync.error)}</p></Note> : null}
       <Progress value={over ? 100 : 8 + (runs.length ? (done / runs.length) * 92 : 0)} animated={!over} size="sm" my={10} aria-label={t('sync.title')} color={sync.data?.state === 'failed' ? 'red' : 'pine'} />
-      <ul className="sync-runs" role="status" aria-live="polite">{runs.map((one) => <Run key={one.connection_id} run={one} />)}</ul>
+      <div role="status"><ul className="sync-runs">{runs.map((one) => <Run key={one.connection_id} run={one} />)}</ul></div>
     </section>
   );
 }

@@ -156,13 +156,19 @@ function Log({ patient }: { patient: string }) {
 const ICONS = { success: IconCheck, pending: IconClock, error: IconAlertTriangle };
 const time = (text: string) => new Date(text).toLocaleTimeString(undefined, { timeStyle: 'short' });
 
-/** What happened, in the reader's language where that needs no numbers; else in the server's own sentence. */
-function useSentence(): (line: LogLine, system: string | undefined) => { text: string; own: boolean } {
+/**
+ * What happened, in the reader's language. What has numbers or reasons in it is
+ * told by the server, in English: elsewhere it stands below what it is about.
+ */
+function useSentence(): (line: LogLine, system: string | undefined) => { text: string; below: string | null } {
   const { t, i18n } = useTranslation();
   return (line, system) => {
-    const key = `sync.step.${line.step.replace('.', '_')}`;
-    if (!system || !i18n.exists(key)) return { text: line.details, own: false };
-    return { text: t(key as 'sync.step.push_done', { system }), own: true };
+    const step = line.step.replace('.', '_');
+    const said = (table: 'step' | 'about') => (system && i18n.exists(`sync.${table}.${step}`) ? t(`sync.${table}.${step}` as 'sync.step.push_done', { system }) : null);
+    const own = said('step');
+    if (own) return { text: own, below: null };
+    const about = i18n.language === 'en' ? null : said('about');
+    return about ? { text: about, below: line.details } : { text: line.details, below: null };
   };
 }
 
@@ -171,7 +177,7 @@ function ChapterLine({ chapter, titles, patient }: { chapter: Chapter; titles: R
   const sentence = useSentence();
   const { line, count: many, documents } = chapter;
   const connected = useQuery({ queryKey: connectionsKey(patient), queryFn: () => listPatientConnections(patient) });
-  const { text, own } = sentence(line, connected.data?.find((one) => one.connection_id === line.connection_id)?.name);
+  const { text, below } = sentence(line, connected.data?.find((one) => one.connection_id === line.connection_id)?.name);
   const Icon = line.action === 'push' && line.status === 'success' ? IconSend : ICONS[line.status];
   const title = (id: string) => titles.get(id) ?? t('deliveries.document');
   const [only] = documents;
@@ -179,7 +185,8 @@ function ChapterLine({ chapter, titles, patient }: { chapter: Chapter; titles: R
     <li data-step={line.step} data-status={line.status}>
       <span className={`mark ${line.status === 'success' ? 'good' : line.status === 'error' ? 'bad' : 'wait'}`}><Icon size={14} aria-hidden /><span className="vh">{t(`sync.status_${line.status}`)}</span></span>
       <div className="grow">
-        <p lang={own ? undefined : 'en'}><bdi>{text}</bdi>{many > 1 ? <b className="num"> {t('sync.documents', { count: many, shown: count(many) })}</b> : null}</p>
+        <p><bdi>{text}</bdi>{many > 1 ? <b className="num"> {t('sync.documents', { count: many, shown: count(many) })}</b> : null}</p>
+        {below ? <p className="small muted" lang="en"><bdi>{below}</bdi></p> : null}
         <p className="small muted"><time dateTime={line.timestamp} title={moment(line.timestamp)}>{time(line.timestamp)}</time> · {t(`sync.action_${line.action.replace(' ', '_') as 'push'}`)}{only && many === 1 ? <> · <Link to="/caseload/$id/record/$record" params={{ id: patient, record: only }}><bdi>{title(only)}</bdi></Link></> : null}</p>
         {many > 1 ? (
           <details className="small">

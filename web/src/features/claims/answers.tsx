@@ -13,6 +13,7 @@ import { findChart } from '../../lib/practice.ts';
 import { vault } from '../../lib/vault.ts';
 import { Confirm } from '../../ui/confirm.tsx';
 import { Empty, Head, Note, Tag, Waiting } from '../../ui/pieces.tsx';
+import { PracticeTabs } from '../../ui/practice-frame.tsx';
 
 const TONES = { asked: 'warn', confirmed: 'plain', refused: 'plain', done: 'good' } as const;
 
@@ -28,6 +29,7 @@ export function Answers() {
   return (
     <>
       <Head title={t('claims.answers')} actions={<Button component={Link} to="/caseload" variant="default" leftSection={<IconArrowLeft size={18} />}>{t('claims.to_caseload')}</Button>}>{t('claims.answers_more')}</Head>
+      <PracticeTabs />
       <div className="stack">
         {said ? <div role="status"><Note tone="good"><p>{said}</p></Note></div> : null}
         {claims.error ? <Note tone="bad"><p>{why(claims.error)}</p></Note> : claims.isPending ? <Waiting /> : (

@@ -23,10 +23,18 @@ function take() {
 export function Claim() {
   const { t } = useTranslation();
   const state = useVault();
-  const [proof] = useState(take);
+  const [proof, setProof] = useState(take);
   useEffect(() => {
+    const clean = () => history.replaceState(history.state, '', location.pathname);
+    // Another link, opened where this page stands already.
+    const again = () => {
+      setProof(take());
+      clean();
+    };
     document.title = `${t('claims.title')} · Chartkey`;
-    history.replaceState(history.state, '', location.pathname);
+    clean();
+    addEventListener('hashchange', again);
+    return () => removeEventListener('hashchange', again);
   }, [t]);
   if (!state) return <Waiting />;
   if (state.account) return <Navigate to={NEXT} replace />;

@@ -5,6 +5,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { call } from '../../lib/api.ts';
 import { away, moment } from '../../lib/format.ts';
 import { useMe, useWhy } from '../../lib/hooks.ts';
 import { usePoll } from '../../lib/live.ts';
@@ -56,6 +57,12 @@ function One({ connection, patient, owner }: { connection: PatientConnection; pa
   const mine = connection.owner_id === account.id;
   const renew = () => Promise.all([queries.invalidateQueries({ queryKey: ['connections', patient] }), queries.invalidateQueries({ queryKey: ['logs', patient] })]);
   const pause = useMutation({ mutationFn: () => updateConnection(id, { paused: state !== 'paused' }), onSuccess: renew });
+  // A provider where the patient signs in themselves may want that once more.
+  const expired = connection.direction === 'source' && connection.kind === 'fhir' && state === 'needs_attention' && connection.problem === 'connection.auth';
+  const signIn = useMutation({
+    mutationFn: () => call<{ authorize_url: string }>('POST', `/api/v1/connections/${id}/launch`, { patient_id: patient }),
+    onSuccess: (begun) => location.assign(begun.authorize_url),
+  });
   const types = connection.record_types as RecordType[];
   const pushes = connection.direction === 'destination';
   return (
@@ -67,9 +74,10 @@ function One({ connection, patient, owner }: { connection: PatientConnection; pa
         <br />
         <span className="s">{connection.last_run_at ? t('connected.last_run', { when: away(connection.last_run_at) }) : t('connected.never_run')}{connection.next_due && state !== 'paused' ? ` · ${t('connected.next_run', { when: moment(connection.next_due) })}` : ''}</span>
         {state === 'needs_attention' ? <><br /><span className="s urgent">{t(mine ? 'connected.attention_mine' : 'connected.attention')}</span></> : null}
-        {pause.error ? <Note tone="bad"><p>{why(pause.error)}</p></Note> : null}
+        {pause.error ?? signIn.error ? <Note tone="bad"><p>{why(pause.error ?? signIn.error)}</p></Note> : null}
       </span>
       <span className="row">
+        {expired ? <Button size="compact-md" loading={signIn.isPending || signIn.isSuccess} aria-label={`${t('connected.sign_in')}: ${name}`} onClick={() => signIn.mutate()}>{t('connected.sign_in')}</Button> : null}
         {mine ? (
           <Button size="compact-md" variant="default" loading={pause.isPending} aria-label={`${t(state === 'paused' ? 'connected.resume' : 'connected.pause')}: ${name}`} leftSection={state === 'paused' ? <IconPlayerPlay size={16} /> : <IconPlayerPause size={16} />} onClick={() => pause.mutate()}>
             {t(state === 'paused' ? 'connected.resume' : 'connected.pause')}

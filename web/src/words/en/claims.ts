@@ -99,6 +99,12 @@ export const connected = {
   sync: 'Synchronise now',
   running: 'Synchronising …',
   ran_done: 'Done: {{created}} new, {{updated}} changed.', ran_failed: 'It did not work; look at what happened below.', ran_nothing: 'There was nothing to run.',
+  sign_in: 'Sign in there',
+  signed_in: 'Your provider',
+  signed_in_connected: 'Your provider is connected. What it has of you comes in from now on.',
+  signed_in_declined: 'You did not agree at your provider. Nothing was connected; you can try again at any time.',
+  signed_in_expired: 'It took too long, or was begun in another browser. Begin once more.',
+  signed_in_failed: 'Your provider did not let it happen. Try once more; if it happens again, ask them.',
   story: 'What happened',
   line_success: 'Done', line_error: 'Failed', line_pending: 'Under way',
 };

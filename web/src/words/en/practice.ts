@@ -202,6 +202,12 @@ export const sync = {
     push_dismissed: 'Somebody decided not to send it to {{system}}.',
     push_client_created: 'A client for this patient was created in {{system}}.',
   },
+  /** What a step is about, for languages that the server's sentence is not in. */
+  about: {
+    pull_done: '{{system}} was read.', pull_partial: '{{system}} was read in part.', pull_retry: '{{system}} could not be read just now.', pull_failed: '{{system}} could not be read.',
+    pull_missing: 'Documents are no longer at {{system}}.', push_owed: 'Documents wait for {{system}}.', push_queued: 'Compared with {{system}}.', push_retry: 'It could not be sent to {{system}} just now.',
+    push_dead: 'It was not sent to {{system}}.', push_no_client: 'Nothing was sent to {{system}}.', connection_attention: '{{system}} needs you.',
+  },
 };
 export const connections = {
   more: 'Where documents come from, and where they go. Each connection serves as many patients as you put on it.',
@@ -309,7 +315,7 @@ export const deliveries = {
   for: 'for {{system}}', since: 'since {{when}}',
   review: 'It may have reached {{system}}.',
   look: 'Look',
-  filed: 'Filed',
+  filed: 'Mark as filed',
   retry: 'Send again',
   dismiss_handed_off: 'Not needed', dismiss_needs_review: 'It is there', dismiss_dead: 'Let it be',
   dismiss_ask_handed_off: 'Not file "{{title}}"?', dismiss_ask_needs_review: 'Is "{{title}}" there?', dismiss_ask_dead: 'Give up on "{{title}}"?',

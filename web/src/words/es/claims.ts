@@ -98,6 +98,12 @@ export const connected = {
   sync: 'Sincronizar ahora',
   running: 'Sincronizando …',
   ran_done: 'Hecho: {{created}} nuevos, {{updated}} cambiados.', ran_failed: 'No funcionó; mire abajo qué ocurrió.', ran_nothing: 'No había nada que hacer.',
+  sign_in: 'Entrar allí',
+  signed_in: 'Su centro',
+  signed_in_connected: 'Su centro está conectado. Lo que tiene de usted llegará desde ahora.',
+  signed_in_declined: 'Usted no dio su acuerdo en su centro. No se conectó nada; puede intentarlo cuando quiera.',
+  signed_in_expired: 'Tardó demasiado o se empezó en otro navegador. Empiece de nuevo.',
+  signed_in_failed: 'Su centro no lo permitió. Inténtelo otra vez; si vuelve a ocurrir, pregúnteles.',
   story: 'Qué ocurrió',
   line_success: 'Hecho', line_error: 'Falló', line_pending: 'En curso',
 };

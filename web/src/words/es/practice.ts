@@ -204,6 +204,11 @@ export const sync: Words['sync'] = {
     push_dismissed: 'Alguien decidió no enviarlo a {{system}}.',
     push_client_created: 'Se creó un cliente para este paciente en {{system}}.',
   },
+  about: {
+    pull_done: 'Se leyó {{system}}.', pull_partial: 'Se leyó {{system}} en parte.', pull_retry: 'Por ahora no se pudo leer {{system}}.', pull_failed: 'No se pudo leer {{system}}.',
+    pull_missing: 'Hay documentos que ya no están en {{system}}.', push_owed: 'Hay documentos que esperan para {{system}}.', push_queued: 'Se comparó con {{system}}.', push_retry: 'Por ahora no se pudo enviar a {{system}}.',
+    push_dead: 'No se envió a {{system}}.', push_no_client: 'No se envió nada a {{system}}.', connection_attention: '{{system}} le necesita.',
+  },
 };
 export const connections: Words['connections'] = {
   more: 'De dónde vienen los documentos y adónde van. Cada conexión sirve a tantos pacientes como le asigne.',
@@ -311,7 +316,7 @@ export const deliveries: Words['deliveries'] = {
   for: 'para {{system}}', since: 'desde {{when}}',
   review: 'Puede haber llegado a {{system}}.',
   look: 'Mirar',
-  filed: 'Archivado',
+  filed: 'Marcar como archivado',
   retry: 'Enviar de nuevo',
   dismiss_handed_off: 'No hace falta', dismiss_needs_review: 'Está allí', dismiss_dead: 'Dejarlo',
   dismiss_ask_handed_off: '¿No archivar «{{title}}»?', dismiss_ask_needs_review: '¿Está allí «{{title}}»?', dismiss_ask_dead: '¿Desistir de «{{title}}»?',

@@ -26,7 +26,7 @@ struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
-const SCREENS: [&str; 13] = [
+const SCREENS: [&str; 14] = [
     "sign-in",
     "sign-up",
     "recover",
@@ -39,6 +39,7 @@ const SCREENS: [&str; 13] = [
     "settings",
     "patients",
     "caseload",
+    "connections",
     "admin",
 ];
 

@@ -40,6 +40,7 @@ const SCREENS: [&str; 14] = [
     "settings",
     "patients",
     "caseload",
+    "connections",
     "admin",
 ];
 

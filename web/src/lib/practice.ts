@@ -8,7 +8,11 @@ import { api, call, ok } from './api.ts';
 type Schemas = components['schemas'];
 export type Chart = Schemas['ChartView'];
 export type ChartChange = Schemas['ChartChangeRequest'];
-export type Connection = Omit<Schemas['ConnectionView'], 'direction' | 'kind' | 'state'> & { direction: Direction; kind: SystemKind; state: LinkState };
+export type Connection = Omit<Schemas['ConnectionView'], 'direction' | 'kind' | 'state'> & {
+  direction: Direction; kind: SystemKind; state: LinkState;
+  /** Where the other end may say that something changed; whoever has it may. */
+  webhook_url: string;
+};
 export type PatientConnection = Omit<Schemas['PatientConnectionView'], 'direction' | 'state'> & { direction: Direction; state: LinkState };
 export type Attachment = Omit<Schemas['AttachmentView'], 'state'> & { state: LinkState };
 export type Verification = Schemas['VerificationView'];
@@ -69,6 +73,12 @@ export const verifyConnection = (id: string) => ok(api.POST('/api/v1/connections
 export const listAttachments = (id: string) => all<Attachment>((cursor) => call('GET', paged(`/api/v1/connections/${id}/patients`, {}, cursor)));
 export const detachPatient = (id: string, patient: string) => ok(api.DELETE('/api/v1/connections/{id}/patients/{patient}', { params: { path: { id, patient } } }));
 export const listPatientConnections = async (patient: string) => (await call<Page<PatientConnection>>('GET', `/api/v1/patients/${patient}/connections`)).items;
+
+/** Providers by the beginnings of their names, out of the directory that an administrator loaded. */
+export const findEndpoints = async (text: string) => (await call<Page<{ name: string; base_url: string }>>('GET', `/api/v1/directory/endpoints?q=${encodeURIComponent(text)}`)).items;
+
+/** Begins a patient's sign-in at their provider: where this browser is to go. */
+export const launch = (connection: string, patient_id: string) => call<{ authorize_url: string; redirect_uri: string }>('POST', `/api/v1/connections/${connection}/launch`, { patient_id });
 
 /** The server's own order of types: a signed statement is compared with what is asked, word for word. */
 const TYPES: readonly RecordType[] = [

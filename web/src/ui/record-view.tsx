@@ -6,6 +6,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { clinicalDate, moment, size } from '../lib/format.ts';
 import { useWhy } from '../lib/hooks.ts';
+import { useSourceName } from '../lib/sources.ts';
 import { vault } from '../lib/vault.ts';
 import { Content, save } from './content.tsx';
 import { facts } from './facts.ts';
@@ -16,13 +17,15 @@ export function RecordView({ patient, id, title, author, back }: { patient: stri
   const { t } = useTranslation();
   const why = useWhy();
   const record = useQuery({ queryKey: ['vault', patient, 'record', id], queryFn: () => vault.readRecord(patient, id) });
+  const sourceName = useSourceName(patient);
   if (record.isPending) return <Waiting />;
   if (record.error) return <><Head title={title} actions={back} /><Note tone="bad"><p>{why(record.error)}</p></Note></>;
   const { header, text } = record.data;
+  const source = sourceName(header.source);
   const codes = header.codes.map((code) => [code.display, code.code].filter(Boolean).join(' · ')).filter(Boolean);
   const told: [string, string][] = header.body === 'resource' && text ? facts(text) : [];
   const about: [string, string][] = [
-    [t('records.detail_source'), header.source],
+    [t('records.detail_source'), source],
     [t('records.detail_author'), header.author_name ?? (header.signed ? author : '—')],
     [t('records.detail_stored'), moment(header.updated_at)],
     [t('records.detail_version'), String(header.version)],
@@ -36,7 +39,7 @@ export function RecordView({ patient, id, title, author, back }: { patient: stri
       <div className="stack">
         <section className="card">
           <div className="row" style={{ marginBottom: told.length || header.value ? 14 : 0 }}>
-            {header.signed ? <Tag tone="good">{t('records.detail_signed')}</Tag> : <Tag>{t('records.detail_server', { source: header.source })}</Tag>}
+            {header.signed ? <Tag tone="good">{t('records.detail_signed')}</Tag> : <Tag>{t('records.detail_server', { source })}</Tag>}
             {header.status ? <Tag>{header.status}</Tag> : null}
             {header.kinds.map((kind) => <Tag key={kind} tone="warn">{t(`kinds.${kind}`)}</Tag>)}
           </div>

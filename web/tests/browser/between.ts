@@ -22,12 +22,20 @@ const WEB = process.env.CHARTKEY_WEB ? resolve(process.env.CHARTKEY_WEB) : null;
 const TYPES: Record<string, string> = { '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.json': 'application/json' };
 
 /** A file of the app in the folder, or its page under the policy that the server gave its own. */
-async function ofFolder(folder: string, behind: string, path: string): Promise<{ headers: Record<string, string>; body: string | Buffer } | null> {
+async function ofFolder(folder: string, behind: string, path: string, takes: string): Promise<{ headers: Record<string, string>; body: string | Buffer } | null> {
   const [bare = '/'] = path.split('?');
   if (/^\/(assets\/[\w.-]+|favicon\.svg)$/.test(bare)) {
     const file = join(folder, bare);
     const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'";
-    return existsSync(file) ? { headers: { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-security-policy': policy }, body: readFileSync(file) } : null;
+    if (!existsSync(file)) return null;
+    // Small as the server sends it, so that what a visit costs can be told.
+    const small = /\bbr\b/.test(takes) && existsSync(`${file}.br`);
+    const body = readFileSync(small ? `${file}.br` : file);
+    const headers = {
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-security-policy': policy, 'cache-control': 'public, max-age=31536000, immutable', 'content-length': String(body.length),
+      ...(small ? { 'content-encoding': 'br' } : {}),
+    };
+    return { headers, body };
   }
   if (/^\/(api|dev|shl|readyz|healthz|metrics|\.well-known)\b/.test(bare)) return null;
   const viewer = bare.startsWith('/records/shared/');
@@ -86,7 +94,7 @@ export class Between {
         asked.pipe(through);
       };
       if (!WEB || asked.method !== 'GET') pass();
-      else void ofFolder(WEB, behind, path).then((file) => (file ? answer.writeHead(200, file.headers).end(file.body) : pass()), () => answer.destroy());
+      else void ofFolder(WEB, behind, path, String(asked.headers['accept-encoding'] ?? '')).then((file) => (file ? answer.writeHead(200, file.headers).end(file.body) : pass()), () => answer.destroy());
     });
     await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
     between = new Between(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);

@@ -152,7 +152,9 @@ test('a synchronisation is followed while it runs, its documents open, and its l
   await page.getByRole('link', { name: 'Documents' }).click();
   await page.getByRole('button', { name: /Vaccines \d+/ }).click();
   await page.getByRole('region', { name: 'Timeline' }).getByRole('link').first().click();
-  await page.getByText('The original').waitFor();
+  await page.getByText('Source data').waitFor();
+  // Where it came from is told by name.
+  await page.getByText('Harbour General').first().waitFor();
   await accessible(page);
   const received = (await (await fetch(`${fakes.at.fhir_sink.base_url}/_journal`)).json()) as unknown[];
   expect(received.length).toBeGreaterThan(0);

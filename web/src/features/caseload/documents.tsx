@@ -9,6 +9,7 @@ import { countTypes, entries, find } from '../../lib/find.ts';
 import { count } from '../../lib/format.ts';
 import { useHeaders, useWhy } from '../../lib/hooks.ts';
 import type { Chart } from '../../lib/practice.ts';
+import { useNamedSources } from '../../lib/sources.ts';
 import { vault } from '../../lib/vault.ts';
 import { Clinical } from '../../ui/clinical.tsx';
 import { Empty, Note, Waiting } from '../../ui/pieces.tsx';
@@ -83,7 +84,8 @@ function Overview({ patient }: { patient: string }) {
   const why = useWhy();
   const navigate = useNavigate();
   const document = useQuery({ queryKey: ['vault', patient, 'clinical'], queryFn: () => vault.clinical(patient, null) });
-  if (document.isPending) return <Waiting />;
+  const named = useNamedSources(patient, document.data);
   if (document.error) return <Note tone="bad"><p>{why(document.error)}</p></Note>;
-  return <Clinical document={document.data} onRecord={(record) => void navigate({ to: '/caseload/$id/record/$record', params: { id: patient, record } })} />;
+  if (!named) return <Waiting />;
+  return <Clinical document={named} onRecord={(record) => void navigate({ to: '/caseload/$id/record/$record', params: { id: patient, record } })} />;
 }

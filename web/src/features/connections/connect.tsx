@@ -122,7 +122,7 @@ function Steps({ direction, patient }: { direction: Direction; patient: string |
                 </div>
               </Radio.Group>
             ) : null}
-            {step === 'place' ? <PlaceFields draft={draft} faults={shown} onChange={change} /> : null}
+            {step === 'place' ? <PlaceFields draft={draft} faults={shown} onChange={change} finds={direction === 'source'} /> : null}
             {step === 'secrets' ? <SecretFields draft={draft} faults={shown} onChange={change} /> : null}
             {step === 'schedule' ? <ScheduleFields draft={draft} faults={shown} onChange={change} /> : null}
             {step === 'try' ? (

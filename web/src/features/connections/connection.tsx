@@ -1,13 +1,13 @@
 /** One connection: how it is, changing it, pausing and deleting it, and the patients on it. */
-import { Button, Modal } from '@mantine/core';
-import { IconArrowLeft, IconPlayerPause, IconPlayerPlay, IconPlus, IconTrash, IconUsers } from '@tabler/icons-react';
+import { Button, CopyButton, Modal } from '@mantine/core';
+import { IconArrowLeft, IconCheck, IconCopy, IconPlayerPause, IconPlayerPlay, IconPlus, IconTrash, IconUsers } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { away, clinicalDate, count } from '../../lib/format.ts';
 import { useWhy } from '../../lib/hooks.ts';
-import { type Attachment, type Connection as Conn, deleteConnection, detachPatient, findConnection, listAttachments, renewPractice, updateConnection, useCharts } from '../../lib/practice.ts';
+import { type Attachment, type Connection as Conn, deleteConnection, detachPatient, findConnection, launch, listAttachments, renewPractice, updateConnection, useCharts } from '../../lib/practice.ts';
 import { Confirm } from '../../ui/confirm.tsx';
 import { Empty, Head, Note, Tag, Waiting } from '../../ui/pieces.tsx';
 import { useProblem } from '../../ui/problem.ts';
@@ -30,6 +30,7 @@ export function ConnectionDetail() {
       <div className="stack">
         <Health one={one} />
         <Patients one={one} />
+        <Hints one={one} />
         <EditConnection one={one} />
         <Remove one={one} />
       </div>
@@ -84,6 +85,44 @@ function Patients({ one }: { one: Conn }) {
   );
 }
 
+/** Where the other end may say that something changed. */
+function Hints({ one }: { one: Conn }) {
+  const { t } = useTranslation();
+  if (!one.webhook_url) return null;
+  return (
+    <details className="card">
+      <summary><b>{t('connections.hints')}</b></summary>
+      <div className="stack-s" style={{ marginTop: 12 }}>
+        <p className="muted" style={{ margin: 0 }}>{t('connections.hints_more')}</p>
+        <p className="key small" style={{ margin: 0 }}>{one.webhook_url}</p>
+        <div><CopyButton value={one.webhook_url}>{({ copied, copy }) => <Button size="compact-md" variant="default" leftSection={copied ? <IconCheck size={16} /> : <IconCopy size={16} />} onClick={copy}>{t(copied ? 'common.copied' : 'common.copy')}</Button>}</CopyButton></div>
+      </div>
+    </details>
+  );
+}
+
+/** The patient signs in at their provider, in this browser; it comes back to a page of its own. */
+function SignInThere({ connection, patient, name }: { connection: string; patient: string; name: string }) {
+  const { t } = useTranslation();
+  const why = useWhy();
+  const [asking, setAsking] = useState(false);
+  const go = useMutation({ mutationFn: () => launch(connection, patient), onSuccess: (begun) => location.assign(begun.authorize_url) });
+  return (
+    <>
+      <Button size="compact-sm" aria-label={`${t('connections.sign_in_there')}: ${name}`} onClick={() => setAsking(true)}>{t('connections.sign_in_there')}</Button>
+      {asking ? (
+        <Modal opened onClose={() => setAsking(false)} title={<span className="modal-title">{t('connections.sign_in_ask', { name })}</span>} closeButtonProps={{ 'aria-label': t('common.close') }}>
+          <div className="stack">
+            <p style={{ margin: 0 }}>{t('connections.sign_in_more')}</p>
+            {go.error ? <Note tone="bad"><p>{why(go.error)}</p></Note> : null}
+            <div className="row ends"><Button variant="default" onClick={() => setAsking(false)}>{t('common.cancel')}</Button><Button loading={go.isPending || go.isSuccess} onClick={() => go.mutate()}>{t('connections.sign_in_go')}</Button></div>
+          </div>
+        </Modal>
+      ) : null}
+    </>
+  );
+}
+
 function Line({ of, one, name, onChoose }: { of: Attachment; one: Conn; name: string; onChoose: () => void }) {
   const { t } = useTranslation();
   const problem = useProblem();
@@ -103,6 +142,7 @@ function Line({ of, one, name, onChoose }: { of: Attachment; one: Conn; name: st
         </span>
       </span>
       <span className="row" style={{ justifyContent: 'flex-end' }}>
+        {one.credentials === 'smart' ? <SignInThere connection={one.id} patient={of.patient_id} name={name} /> : null}
         <Button size="compact-sm" variant={nobody ? 'filled' : 'default'} onClick={onChoose}>{t(nobody ? 'connections.choose_client' : 'connections.terms')}</Button>
         <Button size="compact-sm" variant="subtle" color="gray" aria-label={`${t('connections.detach')}: ${name}`} onClick={() => setAsking(true)}>{t('connections.detach')}</Button>
       </span>

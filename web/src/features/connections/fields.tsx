@@ -1,6 +1,11 @@
 /** What a connection is asked for, field by field; every fault stands beside its field. */
-import { NativeSelect, PasswordInput, Textarea, TextInput } from '@mantine/core';
+import { Autocomplete, NativeSelect, PasswordInput, Textarea, TextInput } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
+import { IconSearch } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { findEndpoints } from '../../lib/practice.ts';
 import { Note } from '../../ui/pieces.tsx';
 import { type AuthKind, CLIENT_POLICIES, type Draft, type Fault, kindOf, REMOVAL_POLICIES, SCHEDULES, SECRETS, type Secrets, shardAddress } from './kinds.ts';
 
@@ -12,11 +17,35 @@ export function useFaultWords(): (found: Record<string, Fault>) => Record<string
   return (found) => Object.fromEntries(Object.entries(found).map(([field, fault]) => [field, t(fault === 'needed' ? 'errors.needed' : `connections.fault_${fault}`)]));
 }
 
-export function PlaceFields({ draft, faults, onChange }: FieldsProps) {
+/** The directory, where an administrator loaded one; without it nothing is shown. */
+function FindEndpoint({ onFound }: { onFound: (found: { name: string; base_url: string }) => void }) {
+  const { t } = useTranslation();
+  const [text, setText] = useState('');
+  const [asked] = useDebouncedValue(text.trim(), 200);
+  const there = useQuery({ queryKey: ['directory', ''], queryFn: () => findEndpoints(''), retry: false });
+  const found = useQuery({ queryKey: ['directory', asked], queryFn: () => findEndpoints(asked), enabled: asked.length >= 2 && (there.data?.length ?? 0) > 0 });
+  if (!there.data?.length) return null;
+  const say = (one: { name: string; base_url: string }) => `${one.name} · ${one.base_url}`;
+  return (
+    <Autocomplete
+      size="md" label={t('connections.find')} description={t('connections.find_more')} placeholder={t('connections.find_placeholder')} leftSection={<IconSearch size={18} />} value={text}
+      filter={({ options }) => options} data={[...new Set((found.data ?? []).map(say))]}
+      onChange={(value) => {
+        const one = (found.data ?? []).find((each) => say(each) === value);
+        setText(one ? one.name : value);
+        if (one) onFound(one);
+      }}
+    />
+  );
+}
+
+/** `finds`: a provider may be looked up. */
+export function PlaceFields({ draft, faults, onChange, finds = false }: FieldsProps & { finds?: boolean }) {
   const { t } = useTranslation();
   const kind = kindOf(draft.direction, draft.kind);
   return (
     <div className="stack-s">
+      {finds ? <FindEndpoint onFound={(found) => onChange({ name: found.name.slice(0, 100), address: found.base_url })} /> : null}
       <TextInput label={t('connections.name')} description={t(`connections.name_more_${draft.direction}`)} autoComplete="off" maxLength={100} value={draft.name} onChange={(event) => onChange({ name: event.currentTarget.value })} error={faults.name} />
       <TextInput label={t('connections.address')} description={kind.address ? t('connections.address_known') : t('connections.address_more', { example: kind.example })} type="url" dir="ltr" autoComplete="off" spellCheck={false} value={draft.address} onChange={(event) => onChange({ address: event.currentTarget.value })} error={faults.address ?? faults.base_url} />
       {kind.kind === 'carepatron' ? <Note tone="warn"><p>{t('connections.carepatron_more')}</p></Note> : null}
@@ -55,7 +84,7 @@ export function SecretFields({ draft, faults, onChange }: FieldsProps) {
         if (name === 'private_key') return <Textarea key={name} {...props} autosize minRows={4} maxRows={8} placeholder="-----BEGIN PRIVATE KEY-----" styles={{ input: { fontFamily: 'ui-monospace, Menlo, monospace', fontSize: '0.82rem' } }} />;
         return PLAIN.has(name) ? <TextInput key={name} {...props} /> : <PasswordInput key={name} {...props} autoComplete="new-password" />;
       })}
-      <p className="small muted" style={{ margin: 0 }}>{t(draft.auth === 'none' ? 'connections.auth_none_more' : 'connections.secrets_more')}</p>
+      <p className="small muted" style={{ margin: 0 }}>{t(draft.auth === 'none' ? 'connections.auth_none_more' : draft.auth === 'smart' ? 'connections.auth_smart_more' : 'connections.secrets_more')}</p>
     </div>
   );
 }

@@ -22,7 +22,7 @@ const FHIR_AUTH = ['none', 'bearer', 'basic', 'header', 'backend_services'] as c
 
 /** What documents can come from. */
 export const SOURCES: readonly Kind[] = [
-  { kind: 'fhir', auth: FHIR_AUTH, address: '', example: 'https://fhir.hospital.example/r4', settings: [], json: true },
+  { kind: 'fhir', auth: [...FHIR_AUTH, 'smart'], address: '', example: 'https://fhir.hospital.example/r4', settings: [], json: true },
 ];
 
 /** What documents can be sent to. */
@@ -53,7 +53,7 @@ export const SECRETS: Record<AuthKind, { needs: readonly (keyof Secrets)[]; may:
   basic: { needs: ['username'], may: ['password'] },
   header: { needs: ['header', 'value'], may: [] },
   backend_services: { needs: ['client_id', 'key_id', 'private_key'], may: ['token_url', 'scope'] },
-  smart: { needs: ['client_id', 'token_url'], may: ['password'] },
+  smart: { needs: ['client_id'], may: ['password'] },
 };
 
 export function credentialsOf(auth: AuthKind, secrets: Secrets): Credentials {
@@ -64,7 +64,8 @@ export function credentialsOf(auth: AuthKind, secrets: Secrets): Credentials {
     case 'basic': return { type: 'basic', username: of('username'), ...(secrets.password ? { password: secrets.password } : {}) };
     case 'header': return { type: 'header', name: of('header'), value: of('value') };
     case 'backend_services': return { type: 'backend_services', client_id: of('client_id'), key_id: of('key_id'), private_key: secrets.private_key.trim(), ...(of('token_url') ? { token_url: of('token_url') } : {}), ...(of('scope') ? { scope: of('scope') } : {}) };
-    case 'smart': return { type: 'smart', client_id: of('client_id'), token_url: of('token_url'), ...(secrets.password ? { client_secret: secrets.password } : {}) };
+    // Where tokens come from is discovered when the patient signs in.
+    case 'smart': return { type: 'smart', client_id: of('client_id'), token_url: '', ...(secrets.password ? { client_secret: secrets.password } : {}) };
   }
 }
 

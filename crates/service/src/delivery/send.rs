@@ -560,6 +560,12 @@ impl<'s> Attempt<'s> {
                 }
                 // Nothing moved: the platform is still at it.
                 Ok(PutState::Pending(token)) if resume.as_deref() == Some(&token) => {
+                    // Where it goes on is known, and kept: there is nothing to look for.
+                    let sure = Mark {
+                        unsure: Some(false),
+                        ..Mark::default()
+                    };
+                    self.mark(sure, 0).await?;
                     let pause = POLL_SECS << self.row.attempts.min(MAX_TRIES);
                     return Err(Stop::Later(after(self.service.now(), pause)));
                 }

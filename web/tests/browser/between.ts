@@ -24,7 +24,11 @@ async function ofFolder(folder: string, behind: string, path: string): Promise<{
   if (/^\/(assets\/[\w.-]+|favicon\.svg)$/.test(bare)) {
     const file = join(folder, bare);
     const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; frame-ancestors 'none'";
-    return existsSync(file) ? { headers: { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-security-policy': policy }, body: readFileSync(file) } : null;
+    if (!existsSync(file)) return null;
+    const packed = existsSync(`${file}.br`);
+    const body = readFileSync(packed ? `${file}.br` : file);
+    const headers = { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-length': String(body.length), 'cache-control': 'public, max-age=31536000, immutable', 'content-security-policy': policy };
+    return { headers: packed ? { ...headers, 'content-encoding': 'br' } : headers, body };
   }
   if (/^\/(api|dev|shl|readyz|healthz|metrics|\.well-known)\b/.test(bare)) return null;
   const viewer = bare.startsWith('/records/shared/');

@@ -40,7 +40,6 @@ const SCREENS: [&str; 14] = [
     "settings",
     "patients",
     "caseload",
-    "connections",
     "admin",
 ];
 

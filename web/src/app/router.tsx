@@ -46,16 +46,6 @@ const patients = at('/patients', () => import('../features/patients/patients.tsx
 const asked = at('/patients/requests', () => import('../features/requests/asked.tsx'), 'Asked');
 const patient = at('/patients/$id', () => import('../features/patients/patient.tsx'), 'PatientRecord');
 // A practice.
-const OUTCOMES = ['connected', 'declined', 'expired', 'failed'] as const;
-const signedIn = createRoute({
-  getParentRoute: () => root,
-  path: '/connections/signed-in',
-  validateSearch: (search: Record<string, unknown>): { outcome: (typeof OUTCOMES)[number]; patient?: string } => ({
-    outcome: OUTCOMES.find((one) => one === search.outcome) ?? 'failed',
-    ...(typeof search.patient === 'string' && /^[0-9a-f-]{36}$/.test(search.patient) ? { patient: search.patient } : {}),
-  }),
-  component: lazyRouteComponent(() => import('../features/connections/signed-in.tsx'), 'SignedIn'),
-});
 const caseload = at('/caseload', () => import('../features/caseload/caseload.tsx'), 'Caseload');
 const caseloadImport = at('/caseload/import', () => import('../features/caseload/import.tsx'), 'ImportCaseload');
 const chart = at('/caseload/$id', () => import('../features/caseload/documents.tsx'), 'ChartDocuments');
@@ -89,7 +79,7 @@ const adminBare = createRoute({ getParentRoute: () => inside, path: '/records', 
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    welcome, signIn, signUp, signUpProvider, recover, verifyEmail, claim, signedIn,
+    welcome, signIn, signUp, signUpProvider, recover, verifyEmail, claim,
     inside.addChildren([
       home, record, recordType, recordItem, add, sharing, incoming, activity, disclosures, numbers, settings, security, ownData, paper, patients, asked, patient,
       admin, adminAccounts, adminNumbers, adminHealth, adminLog, adminBare,

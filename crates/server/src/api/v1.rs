@@ -6,7 +6,9 @@
 
 pub mod claims;
 pub mod connections;
+pub mod document_requests;
 pub mod documents;
+pub mod import;
 pub mod patients;
 pub mod sync;
 pub mod users;
@@ -22,10 +24,14 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(patients::routes())
         .merge(claims::routes())
         .merge(connections::routes())
+        .merge(document_requests::routes())
         .merge(sync::routes())
 }
 
-/// The routes of documents, whose bodies are as large as records'.
+/// The routes of documents, whose bodies are as large as records', and of whole
+/// caseloads.
 pub fn document_routes() -> OpenApiRouter<App> {
     documents::routes()
+        .merge(document_requests::upload_routes())
+        .merge(import::routes())
 }

@@ -15,6 +15,8 @@ pub enum Per {
     Link,
     /// The patient.
     Patient,
+    /// The source or destination.
+    Connection,
 }
 
 macro_rules! limits {
@@ -99,6 +101,8 @@ limits! {
     DocumentReceive = "document_request.receive", 200 in 3_600 per Link,
     /// Charts imported by one practitioner, file by file.
     ChartImport = "chart.import", 30 in 3_600 per Account,
+    /// Hints that something changed at a connection's other end.
+    Webhook = "connection.hint", 60 in 60 per Connection,
     /// Files converted.
     RecordConvert = "record.convert", 60 in 3_600 per Account,
     /// Documents made of a whole record.

@@ -174,6 +174,8 @@ impl RecordError {
 pub const MAX_RECORDS_PER_WRITE: usize = 10_000;
 /// Most rows of a list, and how many come when nobody says.
 pub const MAX_PAGE: u32 = 500;
+/// Most rows of a list of headers, which are a few hundred bytes each.
+pub const MAX_HEADERS: u32 = 1_000;
 /// Rows of a list when nobody says.
 pub const DEFAULT_PAGE: u32 = 50;
 

@@ -26,17 +26,19 @@ struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
-const SCREENS: [&str; 11] = [
+const SCREENS: [&str; 13] = [
     "sign-in",
     "sign-up",
     "recover",
     "verify-email",
+    "claim",
     "home",
     "record",
     "sharing",
     "activity",
     "settings",
     "patients",
+    "caseload",
     "admin",
 ];
 

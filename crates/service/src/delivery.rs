@@ -27,7 +27,7 @@ use chartkey_store::{StoreError, Tx, connections};
 use jiff::Timestamp;
 use rand_core::CryptoRng;
 
-use crate::sync::{LEASE_SECS, Line, ms, queue, write_line};
+use crate::sync::{Line, ms, queue, write_line};
 use crate::{Protect, Service};
 
 pub use decide::{
@@ -248,11 +248,15 @@ pub(crate) async fn lease(
     only: Option<PatientId>,
     limit: u32,
 ) -> Result<Vec<DeliveryRow>, StoreError> {
-    let (node, now) = (service.0.node, service.now());
+    let (node, now, mut rng) = (service.0.node, service.now(), service.rng());
+    let until = after(now, service.settings().pace.lease_secs());
     service
         .store()
         .write("push.lease", move |tx| {
-            rows::lease(tx, node, now, after(now, LEASE_SECS), only, limit)
+            for lost in rows::list_lost(tx, now)? {
+                send::note_lost(tx, &lost, now, &mut rng)?;
+            }
+            rows::lease(tx, node, now, until, only, limit)
         })
         .await
 }

@@ -66,6 +66,9 @@ pub(crate) struct Intake<'a> {
     pub tokens: &'a Keeper,
     /// Record types that may come in; none: all.
     pub allowed: Option<RecordTypes>,
+    /// Files that fail again are left out for now, so that one of them does not hold
+    /// up everything else.
+    pub gives_up: bool,
 }
 
 /// A page, and how far the run is once it is stored.
@@ -107,6 +110,8 @@ struct Candidate {
     identity: String,
     header: chartkey_fhir::Header,
     bytes: SecretBytes,
+    /// What people call the source: told as who it comes from.
+    author_name: Option<String>,
 }
 
 impl Intake<'_> {
@@ -145,7 +150,7 @@ impl Intake<'_> {
                 }
                 Known::There { .. } | Known::New => {}
             }
-            match self.pieces(gate, candidate, &known).await? {
+            match self.pieces(gate, candidate, &known, &mut counts).await? {
                 Fetched::Pieces(pieces) => {
                     for piece in pieces {
                         counts = counts.plus(piece.counts());
@@ -242,6 +247,7 @@ impl Intake<'_> {
                 identity: identity.clone(),
                 header: item.header.clone(),
                 bytes: SecretBytes::new(item.bytes.clone()),
+                author_name: Some(self.opened.name.to_string()),
             });
         }
     }
@@ -260,6 +266,7 @@ impl Intake<'_> {
         gate: &mut Gate,
         candidate: Candidate,
         known: &Known,
+        counts: &mut Counts,
     ) -> Result<Fetched, SyncFailure> {
         let dedup = self.opened.dedup_key();
         let pointing = Pointing::find(&candidate.resource_type, &candidate.bytes);
@@ -274,11 +281,17 @@ impl Intake<'_> {
             Err(Held::Failed(error)) => return Ok(Fetched::Failed(error)),
             Err(Held::Wait(wait)) => return Ok(Fetched::Wait(wait)),
         };
+        let mut candidate = candidate;
+        if file.is_none() {
+            counts.skipped += 1;
+            // What is like nothing that is ever served is looked at again, at the
+            // next listing: the file may be there by then.
+            candidate.served = [0; 32];
+        }
         let content = content_tag(dedup, &pointing.canonical(file.as_ref())).0;
         if let Some(item) = known.same(content, candidate.served, candidate.changed_at) {
             return Ok(Fetched::Same(item));
         }
-        let mut candidate = candidate;
         let Some(file) = file else {
             return Ok(Fetched::Pieces(vec![resource_piece(
                 candidate,
@@ -299,7 +312,7 @@ impl Intake<'_> {
         Ok(Fetched::Pieces(beside.into_iter().chain([piece]).collect()))
     }
 
-    /// The file that a resource points to; none where it will never come.
+    /// The file that a resource points to; none where it does not come.
     async fn fetch(
         &self,
         gate: &mut Gate,
@@ -322,12 +335,17 @@ impl Intake<'_> {
         gate.note(&fetched).await?;
         Ok(match fetched {
             Ok(file) => Ok(Some(file)),
-            Err(error) if error.class.is_retryable() || error.class == ErrorClass::Auth => {
-                Err(Held::Failed(error))
-            }
-            // Forbidden, gone, too large: the resource is kept, and says where
-            // the file would be.
-            Err(_) => Ok(None),
+            Err(error) => match error.class {
+                ErrorClass::Auth | ErrorClass::RateLimited => Err(Held::Failed(error)),
+                class
+                    if !self.gives_up && (class.is_retryable() || class == ErrorClass::Broken) =>
+                {
+                    Err(Held::Failed(error))
+                }
+                // Forbidden, gone, too large, failing for good: the resource is kept,
+                // and says where the file would be.
+                _ => Ok(None),
+            },
         })
     }
 
@@ -382,7 +400,7 @@ impl Intake<'_> {
                 size,
                 file_name: None,
                 header,
-                author_name: None,
+                author_name: about.author_name.clone(),
             },
             body,
             identity_tag: Some(Bytes32(tag)),
@@ -493,7 +511,7 @@ fn resource_piece(
             size: candidate.bytes.len() as u64,
             file_name: None,
             header: candidate.header,
-            author_name: None,
+            author_name: candidate.author_name,
         },
         body: DraftBody::Open(candidate.bytes),
         identity_tag: Some(Bytes32(candidate.tag)),

@@ -76,6 +76,8 @@ pub struct Settings {
     pub caseload_types: Vec<String>,
     /// Whether mail leaves the machine; otherwise it lies in the outbox.
     pub mail_leaves: bool,
+    /// How patient synchronisation is with other systems.
+    pub pace: sync::Pace,
 }
 
 /// Who may open an account.

@@ -343,6 +343,35 @@ pub fn seal(
     Ok(touched == 1)
 }
 
+/// Deliveries whose lease ran out after an attempt had begun.
+///
+/// # Errors
+/// The engine's.
+pub fn list_lost(db: &mut Reader, now: Timestamp) -> Result<Vec<DeliveryRow>, StoreError> {
+    let ids: Vec<DeliveryId> = db.query(
+        "SELECT id FROM deliveries WHERE state = 'sending' AND lease_until <= ?1 AND attempts > 0",
+        params![now],
+        |row| row.get(0),
+    )?;
+    let mut lost = Vec::with_capacity(ids.len());
+    for id in ids {
+        lost.extend(lookup(db, id)?);
+    }
+    Ok(lost)
+}
+
+/// Ends every lease, for whoever is alone with the database.
+///
+/// # Errors
+/// The engine's.
+pub fn free_leases(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE deliveries SET lease_until = ?1 WHERE state = 'sending' AND lease_until > ?1",
+        params![now],
+    )
+    .map(drop)
+}
+
 /// Leases up to `limit` deliveries whose time has come and whose connection and
 /// patient may be served: one at a time for a patient at a destination, so that
 /// no client is created twice. Those whose lease ran out may have been acted

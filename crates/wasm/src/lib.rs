@@ -15,6 +15,8 @@
 //! word) and, where a server answered, `status`. One call at a time: whoever
 //! holds a `Vault` waits for one before the next.
 
+#[cfg(all(target_arch = "wasm32", feature = "account"))]
+mod charts;
 #[cfg(feature = "vectors")]
 mod checks;
 #[cfg(target_arch = "wasm32")]

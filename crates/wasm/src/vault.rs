@@ -98,7 +98,7 @@ impl Vault {
         }
     }
 
-    fn client(&mut self) -> Result<&mut Client<Http<JsFetch>>, JsValue> {
+    pub(crate) fn client(&mut self) -> Result<&mut Client<Http<JsFetch>>, JsValue> {
         let locked = || {
             refuse(VaultError::Refused {
                 status: 401,
@@ -242,7 +242,7 @@ impl Vault {
     }
 
     /// Opens the patient where that has not happened yet.
-    async fn ready(&mut self, patient: Id) -> Result<(), JsValue> {
+    pub(crate) async fn ready(&mut self, patient: Id) -> Result<(), JsValue> {
         if !self.patients.contains_key(&patient) {
             let open = self.client()?.open(patient).await.map_err(refuse)?;
             self.patients.insert(patient, (open, None));
@@ -250,12 +250,20 @@ impl Vault {
         Ok(())
     }
 
+    /// What was opened of a patient is of before a change.
+    pub(crate) fn forget_patient(&mut self, patient: Id) {
+        self.patients.remove(&patient);
+    }
+
     fn opened(&self, patient: Id) -> Result<&OpenPatient, JsValue> {
         let found = self.patients.get(&patient).map(|(open, _)| open);
         found.ok_or_else(|| refuse(VaultError::NoKey))
     }
 
-    fn both(&mut self, patient: Id) -> Result<(&mut Client<Http<JsFetch>>, &OpenPatient), JsValue> {
+    pub(crate) fn both(
+        &mut self,
+        patient: Id,
+    ) -> Result<(&mut Client<Http<JsFetch>>, &OpenPatient), JsValue> {
         match (&mut self.open, self.patients.get(&patient)) {
             (Some(client), Some((open, _))) => Ok((client, open)),
             _ => Err(refuse(VaultError::NoKey)),

@@ -507,10 +507,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Listens. `event` is `records`, `grants`, `requests`, `shares`, `session`,
-         *     or `reset`: more may have happened than is still known, so look at
-         *     everything again. A comment comes every 20 seconds; the stream ends with
-         *     the session.
+         * Listens. `event` is `records`, `grants`, `requests`, `shares`, `claims`,
+         *     `sync` (runs, deliveries, connections), `session`, or `reset`: more may have
+         *     happened than is still known, so look at everything again. A comment comes
+         *     every 20 seconds; the stream ends with the session.
          */
         get: operations["list_events"];
         put?: never;

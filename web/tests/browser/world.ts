@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import AxeBuilder from '@axe-core/playwright';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
@@ -28,13 +28,14 @@ export const PASSWORD = 'a quiet garden in november';
 export class World {
   private constructor(readonly url: string, readonly between: Between, private readonly server: ChildProcess, private readonly folder: string, private readonly browser: Browser) {}
 
-  static async start(): Promise<World> {
+  /** `env` is what the server gets besides. */
+  static async start(env: Record<string, string> = {}): Promise<World> {
     const folder = mkdtempSync(join(tmpdir(), 'chartkey-browser-'));
     const port = await freePort();
     const between = await Between.before(`http://127.0.0.1:${port}`);
     const { url } = between;
     const server = spawn(BINARY, ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(folder, 'data')], {
-      cwd: folder, env: { PATH: process.env.PATH, APP_URL: url, CHARTKEY_ENV: 'development' }, stdio: 'ignore',
+      cwd: folder, env: { PATH: process.env.PATH, APP_URL: url, CHARTKEY_ENV: 'development', ...env }, stdio: 'ignore',
     });
     const browser = await chromium.launch({
       executablePath: CHROMIUM,
@@ -118,6 +119,28 @@ export class World {
     const path = join(this.folder, name);
     writeFileSync(path, text);
     return path;
+  }
+}
+
+/** Made-up hospitals and platforms at the other end. */
+export class Fakes {
+  private constructor(private readonly program: ChildProcess, readonly at: Record<'epic' | 'oracle' | 'fhir', { base_url: string; patient: string }> & Record<'cliniko' | 'healthie' | 'carepatron' | 'plain' | 'fhir_sink', { base_url: string; key: string }>) {}
+
+  /** They stand on ports of their own, and say where in their first line. */
+  static async start(): Promise<Fakes> {
+    const program = spawn(join(dirname(BINARY), 'chartkey-fakes'), { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'ignore'] });
+    let said = '';
+    for await (const piece of program.stdout) {
+      said += String(piece);
+      if (said.includes('\n')) return new Fakes(program, JSON.parse(said) as Fakes['at']);
+    }
+    throw new Error('the made-up systems did not come up');
+  }
+
+  async stop() {
+    const gone = new Promise((done) => this.program.once('exit', done));
+    this.program.kill('SIGTERM');
+    await gone;
   }
 }
 

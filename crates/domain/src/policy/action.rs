@@ -110,6 +110,10 @@ actions! {
     OpenDocumentRequest = "open_document_request" in Public,
     /// `POST /api/v1/document-requests/by-token/{token}/documents`.
     AnswerDocumentRequest = "answer_document_request" in Public,
+    /// `GET /api/v1/connections/callback`: the state says who.
+    FinishLaunch = "finish_launch" in Public,
+    /// `POST /api/v1/webhooks/{connection}/{secret}`: whoever has the address.
+    NoteWebhook = "note_webhook" in Public,
 
     /// `GET /api/auth/session`.
     FindSession = "find_session" in Account,
@@ -243,6 +247,10 @@ actions! {
     DeleteConnection = "delete_connection" in Sync,
     /// `POST /api/v1/connections/{id}/verify`.
     VerifyConnection = "verify_connection" in Sync,
+    /// `POST /api/v1/connections/{id}/launch`: a patient signs in at their provider.
+    LaunchConnection = "launch_connection" in Sync,
+    /// `GET /api/v1/directory/endpoints`: where providers are.
+    ListDirectoryEndpoints = "list_directory_endpoints" in Sync,
     /// `POST /api/v1/connections/{id}/patients`, of a source.
     AttachSource = "attach_source" in Sync,
     /// `POST /api/v1/connections/{id}/patients`, of a destination.
@@ -280,6 +288,8 @@ actions! {
     ListCheckpoints = "list_checkpoints" in Admin,
     /// `POST /api/admin/jobs/retry`: work that was given up, once more.
     RetryJobs = "retry_jobs" in Admin,
+    /// `PUT /api/v1/directory`.
+    ReplaceDirectory = "replace_directory" in Admin,
     /// `GET /api/admin/analytics`: totals with nothing medical in them.
     FindTotals = "find_totals" in Admin,
 

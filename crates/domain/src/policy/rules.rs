@@ -230,6 +230,7 @@ fn signed_in(
             | A::FindSystemHealth
             | A::ListCheckpoints
             | A::RetryJobs
+            | A::ReplaceDirectory
             | A::FindTotals,
             T::Deployment,
         ) if account.kind == AccountKind::Admin => Ok(by(account, action)),

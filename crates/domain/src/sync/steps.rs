@@ -80,6 +80,8 @@ steps! {
     PullRetry = "pull.retry", Pending;
     /// The source could not be read, and will not be tried again by itself.
     PullFailed = "pull.failed", Error;
+    /// The program stopped while it read; it goes on where it was.
+    PullLost = "pull.lost", Pending;
     /// Documents are no longer at the source.
     PullMissing = "pull.missing", Success;
     /// Who connected the source may not add to this record any more.
@@ -100,8 +102,14 @@ steps! {
     PushKept = "push.kept", Success;
     /// It could not be sent now; it is tried again.
     PushRetry = "push.retry", Pending;
+    /// The program stopped in the middle of an attempt.
+    PushLost = "push.lost", Pending;
     /// Whether it arrived is not known: it is looked for before it is sent again.
     PushUnsure = "push.unsure", Pending;
+    /// The destination is still at it, or asked for a pause.
+    PushPaused = "push.paused", Pending;
+    /// A newer version is there, or none at all: this one is not sent.
+    PushSuperseded = "push.superseded", Success;
     /// Whether it arrived is not known, and the platform cannot be searched.
     PushReview = "push.review", Error;
     /// It was given up.
@@ -147,14 +155,18 @@ impl Step {
             Self::Queued => format!("Waiting for its turn with {system}."),
             Self::Pulled => format!("Read {system}: {}.", brought(counts)),
             Self::PulledPartly => format!(
-                "Read {system}: {}. {} could not be read: {system} refused.",
+                "Read {system}: {}. {} could not be read there{}.",
                 brought(counts),
                 plural(counts.failed, "kind of document", "kinds of documents"),
+                kinds(why),
             ),
             Self::PullRetry => {
                 format!("{system} could not be read just now{because} It will be tried again.")
             }
             Self::PullFailed => format!("{system} could not be read{because}"),
+            Self::PullLost => {
+                format!("The program stopped while it read {system}, and goes on where it was.")
+            }
             Self::PullMissing => format!(
                 "{} no longer at {system}. Nothing was deleted here.",
                 are(counts.updated)
@@ -182,9 +194,18 @@ impl Step {
                     "It could not be sent to {system} just now{because} It will be tried again."
                 )
             }
+            Self::PushLost => format!(
+                "The program stopped while it was about to send to {system}. It goes on where it was."
+            ),
             Self::PushUnsure => format!(
                 "{system} did not answer in time. Before it is sent again we look whether it arrived."
             ),
+            Self::PushPaused => {
+                format!("{system} is still at it, or asked for a pause. It goes on in a moment.")
+            }
+            Self::PushSuperseded => {
+                format!("Not sent to {system}: there is a newer version of it, or it is gone.")
+            }
             Self::PushReview => format!(
                 "It may have reached {system}, which cannot be searched. Look there, then say whether to send it again."
             ),
@@ -228,6 +249,21 @@ impl Step {
             }
         }
     }
+}
+
+/// `: Observation, CarePlan`: the types that could not be read, where they are
+/// named; anything else is left out.
+fn kinds(why: Option<&str>) -> String {
+    let named = why.unwrap_or_default().split(',').filter(|name| {
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.bytes().all(|b| b.is_ascii_alphabetic())
+    });
+    let mut text = String::new();
+    for name in named {
+        text.push_str(if text.is_empty() { ": " } else { ", " });
+        text.push_str(name);
+    }
+    text
 }
 
 fn plural(n: u64, one: &str, many: &str) -> String {
@@ -365,6 +401,12 @@ mod tests {
             ..Counts::default()
         };
         assert_eq!(told(some), "Read Clinic: 12 new, 1 changed, 30 unchanged.");
+        let partly = Counts { failed: 2, ..some };
+        assert_eq!(
+            Step::PulledPartly.sentence("Clinic", &partly, Some("Observation,CarePlan,<b>")),
+            "Read Clinic: 12 new, 1 changed, 30 unchanged. 2 kinds of documents could not be \
+             read there: Observation, CarePlan."
+        );
         let none = Counts {
             unchanged: 3,
             ..Counts::default()

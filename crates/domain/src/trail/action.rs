@@ -136,6 +136,10 @@ trail_actions! {
     ConnectionDelete = "connection.delete",
     /// A patient was put on a connection.
     ConnectionAttach = "connection.attach",
+    /// A patient signed in at a source: it is read with what they allowed.
+    ConnectionAuthorize = "connection.authorize",
+    /// The directory of providers was replaced.
+    DirectoryReplace = "directory.replace",
     /// A patient was taken off a connection.
     ConnectionDetach = "connection.detach",
     /// A version left for a destination.

@@ -578,6 +578,26 @@ pub const ROWS: &[Row] = &[
     row("verify_connection", NOBODY, |world, _| {
         Call::post(format!("/api/v1/connections/{}/verify", world.lab))
     }),
+    row("launch_connection", NOBODY, |world, _| {
+        let body = json!({"patient_id": world.patient()});
+        Call::post(format!("/api/v1/connections/{}/launch", world.lab)).json(&body)
+    }),
+    // Whoever comes back with nothing that was begun ends at a page that says so.
+    row("finish_launch", NOBODY, |_, _| {
+        Call::get("/api/v1/connections/callback?state=none&code=none")
+    }),
+    row("note_webhook", NOBODY, |world, _| {
+        Call::post(format!("/api/v1/webhooks/{}/no-secret-of-ours", world.lab))
+    }),
+    row(
+        "list_directory_endpoints",
+        PATIENTS_AND_PROVIDERS,
+        |_, _| Call::get("/api/v1/directory/endpoints?q=clinic"),
+    ),
+    row("replace_directory", ADMIN, |_, _| {
+        let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": []});
+        Call::put("/api/v1/directory").fhir(bundle.to_string())
+    }),
     row("list_attachments", NOBODY, |world, _| {
         Call::get(format!("/api/v1/connections/{}/patients", world.lab))
     }),

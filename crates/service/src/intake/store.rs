@@ -34,7 +34,6 @@ use crate::connections::SyncFailure;
 use crate::delivery::{self, Reach, Written};
 use crate::patients::{covers, grant_facts, signed};
 use crate::records::{sealed_hash, to_kind};
-use crate::sync::LEASE_SECS;
 use crate::{Failure, Service, events, trail};
 
 /// How often a portion is sealed anew because the patient's grants moved on.
@@ -368,10 +367,11 @@ impl Intake<'_> {
             .collect();
         let mut rng = self.service.rng();
         let node = self.service.0.node;
+        let until = after(now, self.service.settings().pace.lease_secs());
         self.service
             .store()
             .write("intake.store", move |tx| {
-                let leased = rows::hold(tx, run, node, after(now, LEASE_SECS))?;
+                let leased = rows::hold(tx, run, node, until)?;
                 if !leased {
                     return Ok(false);
                 }
@@ -394,18 +394,15 @@ impl Intake<'_> {
                     rows::put_item(tx, connection, patient, item, &query, now)?;
                 }
                 match last {
-                    Some((checkpoint_p, counts)) => {
-                        let until = after(now, LEASE_SECS);
-                        Ok(rows::checkpoint(
-                            tx,
-                            run,
-                            node,
-                            &checkpoint_p,
-                            &counts,
-                            now,
-                            until,
-                        )?)
-                    }
+                    Some((checkpoint_p, counts)) => Ok(rows::checkpoint(
+                        tx,
+                        run,
+                        node,
+                        &checkpoint_p,
+                        &counts,
+                        now,
+                        until,
+                    )?),
                     None => Ok(true),
                 }
             })

@@ -93,6 +93,11 @@ fn connection_is_kept_changed_and_deleted_with_what_hangs_on_it() {
             assert!(say(tx)?);
             assert!(!say(tx)?, "it is no news twice");
             connections::update_discovered(tx, SOURCE, b"new", at(7))?;
+            connections::update_credentials(tx, SOURCE, b"other")?;
+            assert_eq!(
+                connections::lookup(tx, SOURCE)?.unwrap().credentials_p,
+                b"other"
+            );
             connections::update_hands_off(tx, SOURCE, true)?;
             let found = connections::lookup(tx, SOURCE)?.unwrap();
             assert_eq!(

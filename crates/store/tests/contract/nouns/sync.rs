@@ -72,6 +72,8 @@ fn run_is_queued_once_leased_once_and_goes_on_where_it_was_lost() {
                 sync::checkpoint(tx, id(1), node, b"here", &BROUGHT, at(20), at(70))
             };
             assert!(keep(tx, NODE)? && !keep(tx, OTHER_NODE)?);
+            assert!(sync::list_lost(tx, at(69))?.is_empty());
+            assert_eq!(sync::list_lost(tx, at(70))?.len(), 1);
             // The node is gone: another one goes on from the checkpoint.
             let again = sync::lease_runs(tx, OTHER_NODE, at(70), at(120), None, 9)?;
             assert_eq!(
@@ -150,6 +152,8 @@ fn what_people_asked_for_goes_first_and_a_host_is_left_alone() {
             sync::put_host(tx, &answers, at(51))?;
             let first = sync::lease_runs(tx, NODE, at(51), at(60), None, 1)?;
             assert_eq!(first[0].trigger, Trigger::Manual);
+            sync::free_leases(tx, at(52))?;
+            assert_eq!(sync::list_lost(tx, at(52))?.len(), 1);
             Ok(())
         })
         .await;
@@ -331,7 +335,11 @@ fn delivery_is_queued_once_sent_by_one_and_leaves_no_key_behind() {
                 at(26)
             )?);
             // A node that is gone gives it back by the clock.
-            deliveries::lease(tx, NODE, at(30), at(40), None, 9)?;
+            deliveries::lease(tx, NODE, at(30), at(90), None, 9)?;
+            assert!(deliveries::list_lost(tx, at(40))?.is_empty());
+            deliveries::free_leases(tx, at(40))?;
+            let lost = deliveries::list_lost(tx, at(40))?;
+            assert_eq!(lost.len(), 0, "no attempt had begun");
             let taken = deliveries::lease(tx, OTHER_NODE, at(40), at(60), None, 9)?;
             assert_eq!((taken.len(), taken[0].unsure), (1, true));
             assert!(!deliveries::finish(

@@ -52,6 +52,20 @@ export async function openCore(http: Http) {
     cover: { patient_name: sender ?? '', sender: sender ?? '', recipient, ...(share.message ? { message: share.message } : {}) },
   });
 
+  /**
+   * What was opened of a patient may be of before a claim, another generation or
+   * another grant: where no key fits, it is looked at anew, once.
+   */
+  async function anew<T>(patient: string, way: () => Promise<T>): Promise<T> {
+    try {
+      return await way();
+    } catch (why) {
+      if ((why as { code?: unknown }).code !== 'vault.no_key') throw why;
+      await vault.openPatient(patient);
+      return way();
+    }
+  }
+
   /** Begins with what this account met before on this device. */
   async function begin(email: string) {
     shelf = shelfOf(email);
@@ -84,17 +98,17 @@ export async function openCore(http: Http) {
       await remember();
       return list.headers;
     }),
-    readRecord: (patient: string, record: string) => carrier.run(async (): Promise<RecordContent> => {
+    readRecord: (patient: string, record: string) => carrier.run(() => anew(patient, async (): Promise<RecordContent> => {
       const read = parse<{ header: RecordHeader; text: string | null; verified: boolean }>(await vault.readRecord(patient, record));
       const bytes = read.header.body === 'file' ? await vault.readContent(patient, record) : null;
       return { header: { ...read.header, signed: read.verified }, text: read.text, bytes: bytes ? (bytes.slice().buffer as ArrayBuffer) : null };
-    }),
-    clinical: (patient: string, types: RecordType[] | null) => carrier.run(async () => parse<ClinicalDocument>(await vault.document(patient, typesOf(types)))),
+    })),
+    clinical: (patient: string, types: RecordType[] | null) => carrier.run(async () => parse<ClinicalDocument>(await anew(patient, () => vault.document(patient, typesOf(types))))),
     /** Everything as one Bundle; `said` hears how many records came so far, at most. */
     exportBundle: (patient: string, said: (done: number) => void) => carrier.run(async () => {
       carrier.pages = (count) => said(count * EXPORT_PAGE);
       try {
-        return await vault.exportBundle(patient, undefined);
+        return await anew(patient, () => vault.exportBundle(patient, undefined));
       } finally {
         carrier.pages = null;
       }
@@ -120,7 +134,7 @@ export async function openCore(http: Http) {
       await remember();
     }),
 
-    previewShare: (patient: string, part: object) => carrier.run(async () => parse<ClinicalDocument>(await vault.preview(patient, JSON.stringify(part)))),
+    previewShare: (patient: string, part: object) => carrier.run(async () => parse<ClinicalDocument>(await anew(patient, () => vault.preview(patient, JSON.stringify(part))))),
     createLink: (patient: string, link: NewLink, sender: string | null) => carrier.run(async (): Promise<MadeLink> => {
       const words = {
         recipientName: link.recipient_name, sendEmail: link.send,
@@ -174,7 +188,7 @@ export async function openCore(http: Http) {
       await vault.keepAccess(patient, JSON.stringify(cover));
       await remember();
     }),
-    chartText: (patient: string, which: ChartText) => carrier.run(async () => parse<string | null>(await vault.chartText(patient, which))),
+    chartText: (patient: string, which: ChartText) => carrier.run(async () => parse<string | null>(await anew(patient, () => vault.chartText(patient, which)))),
     putChartText: (patient: string, which: ChartText, text: string, author: string | null) => carrier.run(async () => {
       await vault.putChartText(patient, which, text, author ?? undefined);
       await remember();

@@ -43,6 +43,7 @@ export const errors = {
   link_passcode: 'The passcode is not right.',
   vault_locked: 'Your keys are locked. Enter your password to go on.',
   vault_gone: 'The vault stopped. Load the page again; nothing stored was lost.',
+  vault_no_key: 'None of your keys opens this. What you may open may have changed; load it again.',
   vault_open: 'This could not be opened with your keys.',
   vault_password: 'The password could not be used. It must be 15 characters or longer.',
   vault_rolledback: 'The server showed an older state than this device has seen. Nothing was opened; tell whoever runs it.',

@@ -32,6 +32,7 @@ export const errors = {
   link_passcode: 'El código de acceso no es correcto.',
   vault_locked: 'Sus llaves están bloqueadas. Escriba su contraseña para continuar.',
   vault_gone: 'La bóveda se detuvo. Cargue la página de nuevo; no se perdió nada guardado.',
+  vault_no_key: 'Ninguna de sus llaves abre esto. Puede que haya cambiado lo que puede abrir; cárguelo de nuevo.',
   vault_open: 'No se pudo abrir con sus llaves.',
   vault_password: 'No se pudo usar la contraseña. Debe tener 15 caracteres o más.',
   vault_rolledback: 'El servidor mostró un estado más antiguo que el que este dispositivo ha visto. No se abrió nada; avise a quien lo administra.',

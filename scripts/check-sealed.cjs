@@ -252,11 +252,23 @@ async function charts({ url, root, step }) {
   assert.equal(JSON.parse(await dan.vault.chartText(second, "medical_history")), HISTORY);
   step("another takes one over that the practitioner confirmed");
 
+  // What the practitioner wrote while they managed the record was wrapped for
+  // managers alone; it is told of to its author, and must not keep the rest shut.
+  await dora.vault.putChartText(second, "dietary_preferences", DIET, "Dora Diet");
+  const [kept] = JSON.parse(await dan.vault.openPatient(second)).grants;
+  await dan.vault.grant(second, dora.id, JSON.stringify(terms(["diet"])));
+  await dan.vault.endGrant(second, kept.id);
+  await dora.vault.openPatient(second);
+  const left = await dora.vault.document(second);
+  assert(left.includes("Dietary preferences") && !left.includes("Medical history"));
+  step("gives the practitioner less, who reads what is left");
+
   const memory = dora.vault.memory();
   const code = await dora.vault.changeKeys("dora@practice.example", PASSWORD, JSON.stringify([chart, second, third]));
   assert.equal(await refused(dora.vault.changeKeys("dora@practice.example", PASSWORD, JSON.stringify([chart]))), "statement.moved");
   dora = await signIn(url, "dora@practice.example", PASSWORD, memory);
-  for (const patient of [chart, second]) assert.equal(JSON.parse(await dora.vault.chartText(patient, "medical_history")), HISTORY);
+  assert.equal(JSON.parse(await dora.vault.chartText(chart, "medical_history")), HISTORY);
+  assert.equal(JSON.parse(await dora.vault.chartText(second, "dietary_preferences")), DIET);
   assert.equal(JSON.parse(await dora.vault.openPatient(third)).generation, 2);
   step("the practitioner changes their keys, and reads on");
   return [sheet, lost, code, HISTORY, DIET, "Nothing is known yet"];

@@ -18,7 +18,7 @@ use crate::{
     client::Client,
     error::VaultError,
     patient::{OpenPatient, ReadKeys},
-    protocol::SealedPage,
+    protocol::{SealedPage, SealedRecord},
     read::{BatchKeys, OpenRecord},
     reading::Listed,
     record::BodyKind,
@@ -89,9 +89,20 @@ impl<T: Transport + MaybeSend> Client<T> {
                 ..SealedQuery::default()
             };
             loop {
-                let page = self.transport.list(open.keys.patient(), &query).await?;
+                let mut page = self.transport.list(open.keys.patient(), &query).await?;
                 let next = page.next.clone();
                 let batches = BatchKeys::of_page(&page, &open.keys, Some(&self.account));
+                let mine = |r: &SealedRecord| r.author == Some(self.account.account());
+                // Authors go on being told of what they wrote. What they wrote
+                // while they managed the record was wrapped for managers alone:
+                // without a grant over it nothing of theirs opens it.
+                let lost = |r: &SealedRecord| {
+                    let key = batches.version_key(r, &open.keys);
+                    mine(r) && matches!(key, Err(VaultError::NoKey))
+                };
+                if open.manager.is_none() {
+                    page.items.retain(|r| !lost(r));
+                }
                 held.extend(Held::of_page(page, &open.keys, &batches)?);
                 match next {
                     Some(next) if query.cursor.as_ref() != Some(&next) => query.cursor = Some(next),

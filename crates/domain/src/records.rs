@@ -96,9 +96,9 @@ pub struct RecordFacts {
     pub author: Option<AccountId>,
     /// Deleted by a manager: gone for everybody.
     pub deleted: bool,
-    /// Found to be more sensitive than where it lies, and not yet sealed anew:
-    /// shown to managers only.
-    pub moving: bool,
+    /// Shown to managers only: its author took it back, or it was found to be more
+    /// sensitive than where it lies and is not yet sealed anew.
+    pub withheld: bool,
 }
 
 /// Why a record or a write of records is refused, whoever asks.

@@ -9,6 +9,7 @@
 //! page at a time, and goes nowhere else.
 
 mod attachments;
+mod letterbox;
 mod normalise;
 mod store;
 
@@ -38,8 +39,9 @@ use crate::sync::{Gate, Keeper, Wait};
 use crate::{Failure, Service};
 
 use attachments::{INLINE, MAX_FILE, Pointing};
-pub(crate) use store::may_add;
+pub(crate) use letterbox::{Letter, Posted, Poster};
 use store::{Known, Piece};
+pub(crate) use store::{may_add, may_add_by};
 
 /// Open content that is gathered before it is sealed and stored, in bytes.
 const PORTION_BYTES: usize = 8 << 20;
@@ -384,7 +386,7 @@ impl Intake<'_> {
         let body = if file.bytes.len() <= MAX_INLINE {
             DraftBody::Open(SecretBytes::new(file.bytes.to_vec()))
         } else {
-            self.put_blob(place, file.bytes, now).await?
+            put_blob(self.service, place, file.bytes, now).await?
         };
         let draft = Draft {
             record,
@@ -411,57 +413,57 @@ impl Intake<'_> {
             changed_at: about.changed_at,
         }))
     }
+}
 
-    /// Seals a large body into the blob store. A blob that no version comes to
-    /// name is swept.
-    async fn put_blob(
-        &self,
-        place: Place,
-        bytes: Zeroizing<Vec<u8>>,
-        now: Timestamp,
-    ) -> Result<DraftBody, SyncFailure> {
-        let mut rng = self.service.rng();
-        let batch = NewBatch::random(now, &mut rng);
-        let key = VersionKey::derive(&batch.key, place.record, place.version);
-        let (body_key, aad) = body_seal(&key, place);
-        let hash = body_hash(&bytes);
-        let sealed = stream::seal_content(&body_key, &aad, &bytes, &mut rng);
-        drop(bytes);
-        let blob = BlobId(new_id(now, &mut rng));
-        let (id, patient) = (*blob.as_bytes(), *place.patient.as_bytes());
-        let at = now.as_millisecond();
-        self.service
-            .store()
-            .write("blob.create", move |tx| {
-                blob_rows::insert(tx, id, patient, 0, at).map_err(SyncFailure::from)
-            })
-            .await?;
-        let blobs = self.service.blobs();
-        let failed = |_: BlobError| Failure::Internal("the blob store failed");
-        blobs.create(blob.into()).await.map_err(failed)?;
-        let mut offset = 0_u64;
-        for part in sealed.chunks(PART) {
-            let part = bytes::Bytes::copy_from_slice(part);
-            let len = part.len() as u64;
-            blobs
-                .append(blob.into(), offset, part)
-                .await
-                .map_err(failed)?;
-            offset += len;
-        }
-        blobs.finish(blob.into(), offset).await.map_err(failed)?;
-        self.service
-            .store()
-            .write("blob.finish", move |tx| {
-                blob_rows::update_finished(tx, id, offset).map_err(SyncFailure::from)
-            })
-            .await?;
-        Ok(DraftBody::Blob {
-            blob: blob.0,
-            hash,
-            batch,
+/// Seals a large body into the blob store. A blob that no version comes to
+/// name is swept.
+async fn put_blob(
+    service: &Service,
+    place: Place,
+    bytes: Zeroizing<Vec<u8>>,
+    now: Timestamp,
+) -> Result<DraftBody, SyncFailure> {
+    let mut rng = service.rng();
+    let batch = NewBatch::random(now, &mut rng);
+    let key = VersionKey::derive(&batch.key, place.record, place.version);
+    let (body_key, aad) = body_seal(&key, place);
+    let hash = body_hash(&bytes);
+    let sealed = stream::seal_content(&body_key, &aad, &bytes, &mut rng);
+    drop(bytes);
+    let blob = BlobId(new_id(now, &mut rng));
+    let (id, patient) = (*blob.as_bytes(), *place.patient.as_bytes());
+    let at = now.as_millisecond();
+    service
+        .store()
+        .write("blob.create", move |tx| {
+            blob_rows::insert(tx, id, patient, 0, at).map_err(SyncFailure::from)
         })
+        .await?;
+    let blobs = service.blobs();
+    let failed = |_: BlobError| Failure::Internal("the blob store failed");
+    blobs.create(blob.into()).await.map_err(failed)?;
+    let mut offset = 0_u64;
+    for part in sealed.chunks(PART) {
+        let part = bytes::Bytes::copy_from_slice(part);
+        let len = part.len() as u64;
+        blobs
+            .append(blob.into(), offset, part)
+            .await
+            .map_err(failed)?;
+        offset += len;
     }
+    blobs.finish(blob.into(), offset).await.map_err(failed)?;
+    service
+        .store()
+        .write("blob.finish", move |tx| {
+            blob_rows::update_finished(tx, id, offset).map_err(SyncFailure::from)
+        })
+        .await?;
+    Ok(DraftBody::Blob {
+        blob: blob.0,
+        hash,
+        batch,
+    })
 }
 
 enum Held {

@@ -27,7 +27,7 @@ use crate::fetch::{Carry, JsFetch};
 use crate::said::{act, chance, hear, id, now, refuse, say};
 use crate::terms::{
     CoverView, FingerprintView, ImportView, ListView, MadeLinkView, NewLinkView, NewView,
-    PatientView, TermsView,
+    PassingView, PatientView, TermsView,
 };
 use crate::views::RecordView;
 
@@ -545,6 +545,29 @@ impl Vault {
         made.await.map_err(refuse)?;
         self.patients.remove(&patient);
         Ok(())
+    }
+
+    /// Passes a record on to another practitioner under a grant that allows it:
+    /// `{expires_at, cover: {patient_name, birth_date?, sender, recipient, purpose?,
+    /// message?}}`. Gives the grant's id. Without such a grant it fails with
+    /// `vault.no_key`, and the patient is asked instead (JSON to the same address).
+    #[wasm_bindgen(js_name = shareDocument)]
+    pub async fn share_document(
+        &mut self,
+        patient: String,
+        record: String,
+        account: String,
+        terms: String,
+    ) -> Result<String, JsValue> {
+        let (patient, record, account) = (id(&patient)?, id(&record)?, id(&account)?);
+        let new: PassingView = hear(&terms)?;
+        let mut rng = chance();
+        let act = &mut act(&mut rng);
+        let client = self.client()?;
+        let made = client.reshare(record, account, new.expires_at, &new.cover, act);
+        let made = made.await.map_err(refuse)?;
+        self.patients.remove(&patient);
+        Ok(made.to_string())
     }
 
     /// Ends a grant or a link.

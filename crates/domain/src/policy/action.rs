@@ -106,6 +106,10 @@ actions! {
     FindCheckpoint = "find_checkpoint" in Public,
     /// `GET /api/audit/consistency`.
     FindConsistency = "find_consistency" in Public,
+    /// `GET /api/v1/document-requests/by-token/{token}`: the link says which.
+    OpenDocumentRequest = "open_document_request" in Public,
+    /// `POST /api/v1/document-requests/by-token/{token}/documents`.
+    AnswerDocumentRequest = "answer_document_request" in Public,
     /// `GET /api/v1/connections/callback`: the state says who.
     FinishLaunch = "finish_launch" in Public,
     /// `POST /api/v1/webhooks/{connection}/{secret}`: whoever has the address.
@@ -160,6 +164,9 @@ actions! {
     UpdateRecord = "update_record" in Records,
     /// `DELETE /api/records/{id}`.
     DeleteRecord = "delete_record" in Records,
+    /// `DELETE /api/v1/documents/{id}` by its source: kept, and shown to the
+    /// patient alone.
+    WithdrawRecord = "withdraw_record" in Records,
     /// `POST /api/records/{id}/move`.
     MoveRecord = "move_record" in Records,
     /// `POST /api/records/known`.
@@ -306,6 +313,8 @@ actions! {
     UpdateChart = "update_chart" in Practice,
     /// `DELETE /api/v1/patients/{id}`.
     DeleteChart = "delete_chart" in Practice,
+    /// `POST /api/v1/patients/import`: a caseload at once.
+    ImportCharts = "import_charts" in Practice,
     /// `POST /api/v1/patients/{id}/invitation`: the mail, once more.
     CreateInvitation = "create_invitation" in Practice,
     /// `POST /api/v1/patients/{id}/claim-sheet`: a sheet to hand over.
@@ -318,6 +327,16 @@ actions! {
     AnswerClaim = "answer_claim" in Practice,
     /// `POST /api/v1/claims/{id}/complete`: the claimant takes the chart over.
     CompleteClaim = "complete_claim" in Practice,
+    /// `POST /api/v1/patients/{id}/request-documents`.
+    CreateDocumentRequest = "create_document_request" in Practice,
+    /// `GET /api/v1/patients/{id}/document-requests`, and those one made.
+    ListDocumentRequests = "list_document_requests" in Practice,
+    /// `PUT /api/v1/document-requests/{id}`: closed, or called off.
+    UpdateDocumentRequest = "update_document_request" in Practice,
+    /// `POST /api/v1/documents/{id}/share`.
+    ShareDocument = "share_document" in Practice,
+    /// `GET /api/v1/patients/{id}/shared-documents`.
+    ListSharedDocuments = "list_shared_documents" in Practice,
 }
 
 impl Action {
@@ -351,6 +370,8 @@ impl Action {
                 | Self::SealOwed
                 | Self::CreateClaimSheet
                 | Self::AnswerClaim
+                | Self::ShareDocument
+                | Self::ListSharedDocuments
         )
     }
 
@@ -380,6 +401,7 @@ impl Action {
                 | Self::PutShareFiles
                 | Self::AttachDestination
                 | Self::SealOwed
+                | Self::ShareDocument
         )
     }
 }

@@ -132,6 +132,18 @@ steps! {
     PushClientCreated = "push.client_created", Success;
     /// The connection's owner must do something first.
     Attention = "connection.attention", Error;
+    /// Documents were asked for.
+    Requested = "request.made", Pending;
+    /// Documents were asked for by mail.
+    RequestMailed = "request.mailed", Pending;
+    /// A document came by the link of a request.
+    RequestAnswered = "request.answered", Success;
+    /// A request was closed.
+    RequestClosed = "request.closed", Success;
+    /// A request was called off.
+    RequestCancelled = "request.cancelled", Success;
+    /// Nobody closed a request in its time.
+    RequestExpired = "request.expired", Error;
 }
 
 impl Step {
@@ -222,6 +234,19 @@ impl Step {
                 format!("A client for this patient was created in {system}.")
             }
             Self::Attention => format!("{system} needs you{because}"),
+            Self::Requested => {
+                "Documents were asked for. Hand on the link to whoever has them.".to_owned()
+            }
+            Self::RequestMailed => "Documents were asked for by e-mail.".to_owned(),
+            Self::RequestAnswered => format!(
+                "{} by the link of a request.",
+                came(counts.created)
+            ),
+            Self::RequestClosed => "A request for documents was closed.".to_owned(),
+            Self::RequestCancelled => "A request for documents was called off.".to_owned(),
+            Self::RequestExpired => {
+                "A request for documents ended: its time was over. Ask again where something is missing.".to_owned()
+            }
         }
     }
 }
@@ -259,6 +284,13 @@ fn wait(n: u64) -> String {
     match n {
         1 => "1 document waits".to_owned(),
         n => format!("{n} documents wait"),
+    }
+}
+
+fn came(n: u64) -> String {
+    match n {
+        1 => "1 document came".to_owned(),
+        n => format!("{n} documents came"),
     }
 }
 

@@ -11,8 +11,10 @@
 #[expect(dead_code, reason = "shared with the other conversations")]
 mod conversation;
 
+mod document_requests;
 mod grants;
 mod links;
+mod passing_on;
 mod practice;
 mod shl;
 

@@ -272,6 +272,21 @@ impl Assisted {
         })
     }
 
+    /// Of these records the headers of those that the caller may read.
+    ///
+    /// # Errors
+    /// The policy's, the database's.
+    pub async fn named(
+        &mut self,
+        patient: PatientId,
+        named: Vec<RecordId>,
+    ) -> Result<Vec<RecordView>, AssistedFailure> {
+        let read = records::list_named(&self.service, &self.caller, patient, named)
+            .await
+            .map_err(coded)?;
+        Ok(self.open_read(patient, &read, false).await?.0)
+    }
+
     /// Opens what was read while the trail is written; nothing is given before
     /// it is durable.
     async fn open_read(

@@ -240,6 +240,8 @@ fn terms(grant: u8, holder_kind: HolderKind) -> GrantTerms {
         may_download: true,
         write_types: vec![RecordType::LabResults],
         may_reshare: false,
+        reshare_key: None,
+        parent: None,
         holds: if single {
             Vec::new()
         } else {
@@ -252,6 +254,7 @@ fn terms(grant: u8, holder_kind: HolderKind) -> GrantTerms {
 fn patient_chain() -> Vec<SignedStatement> {
     let second = Epoch::first(1).next();
     let carried = CarriedGrant {
+        reshare_key: None,
         grant: id(4),
         grant_key: KemPublic::of(&seed(2).grant_seed(id(4))),
         holds: vec![(labs(), Epoch::first(2))],

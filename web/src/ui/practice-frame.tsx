@@ -23,6 +23,7 @@ export function PracticeTabs() {
         { to: '/caseload', text: t('practice.tab_caseload') },
         { to: '/caseload/claims', text: t('practice.tab_claims'), count: toAnswer(claims.data, account.id).length },
         { to: '/caseload/connections', text: t('practice.tab_connections') },
+        { to: '/caseload/requests', text: t('practice.tab_requests') },
         { to: '/caseload/to-do', text: t('practice.tab_to_do'), count: toDo.data?.length ?? 0 },
       ]}
     />

@@ -271,3 +271,24 @@ test('documents are asked for by a link, sent without an account, and arrive sea
   await page.getByLabel('Search the documents').fill('report');
   await page.getByRole('link', { name: /report/ }).first().waitFor();
 });
+
+test('a document is shared with another practitioner, and taken back', async () => {
+  await world.makePractice('other@example.org', 'Olu Adeyemi');
+  await page.getByRole('link', { name: /report/ }).first().click();
+  await page.getByRole('button', { name: 'Share with a practitioner' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('combobox', { name: 'Find a provider' }).fill('Olu');
+  await page.getByRole('option', { name: /Olu Adeyemi/ }).click();
+  await dialog.getByText('You have not shared with this key before.').waitFor();
+  await accessible(page);
+  await dialog.getByRole('button', { name: 'Share with a practitioner' }).click();
+  await dialog.getByText('Olu Adeyemi can open it now.').waitFor();
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await page.getByRole('link', { name: 'Rosa Delgado' }).click();
+  await page.getByRole('link', { name: 'Shared', exact: true }).click();
+  await page.getByText(/You gave it to Olu Adeyemi/).waitFor();
+  await accessible(page);
+  await page.getByRole('button', { name: 'Take back: Olu Adeyemi' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Take back' }).click();
+  await page.getByText('Taken back').waitFor();
+});

@@ -14,7 +14,7 @@ import { vault } from '../../lib/vault.ts';
 import { Confirm } from '../../ui/confirm.tsx';
 import { FindProvider } from '../../ui/find-provider.tsx';
 import { Empty, Note, Tag, Waiting } from '../../ui/pieces.tsx';
-import type { RecordHeader } from '../../vault-worker/api.ts';
+import { type RecordHeader, VaultFailure } from '../../vault-worker/api.ts';
 import { ChartFrame } from './chart-frame.tsx';
 
 const DAYS = [7, 30, 90, 180, 365];
@@ -64,15 +64,21 @@ function Line({ one, chart, title }: { one: SharedDocument; chart: Chart; title:
   );
 }
 
-/** While nobody has claimed the chart its keys are here; afterwards the patient has a say. */
+/** While nobody has claimed the chart its keys are here; afterwards the patient has a say, where they did not give it before. */
 async function pass(chart: Chart, header: RecordHeader, provider: Provider, days: number, message: string): Promise<Shared['status']> {
   const expires_at = new Date(Date.now() + days * 86_400_000 - 60_000).toISOString();
-  if (chart.claimed) return (await shareDocument(header.id, { practitioner_id: provider.id, expiry_date: expires_at, message: message || null })).status;
-  await vault.createGrant(chart.id, {
-    provider: provider.id, provider_name: provider.name, types: [header.record_type], kinds: header.kinds, records: [header.id], valid_from: null, expires_at, purpose: 'TREAT', may_download: true,
-    message: message || null, write_types: [],
-  });
-  return 'shared';
+  const to = { provider: provider.id, provider_name: provider.name, patient_name: chart.name, expires_at, message: message || null };
+  if (!chart.claimed) {
+    await vault.createGrant(chart.id, { ...to, types: [header.record_type], kinds: header.kinds, records: [header.id], valid_from: null, purpose: 'TREAT', may_download: true, write_types: [] });
+    return 'shared';
+  }
+  try {
+    await vault.passOn(chart.id, header.id, to);
+    return 'shared';
+  } catch (why) {
+    if (!(why instanceof VaultFailure) || why.code !== 'vault.no_key') throw why;
+    return (await shareDocument(header.id, { practitioner_id: provider.id, expiry_date: expires_at, message: to.message })).status;
+  }
 }
 
 export function PassOn({ chart, header, onClose }: { chart: Chart; header: RecordHeader; onClose: () => void }) {

@@ -26,7 +26,7 @@ struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
-const SCREENS: [&str; 14] = [
+const SCREENS: [&str; 15] = [
     "sign-in",
     "sign-up",
     "recover",
@@ -40,6 +40,7 @@ const SCREENS: [&str; 14] = [
     "settings",
     "patients",
     "caseload",
+    "requests",
     "admin",
 ];
 

@@ -150,6 +150,8 @@ export interface ShareTerms {
   purpose: string;
   may_download: boolean;
   message: string | null;
+  /** Whose record it is, where that is not whoever shares it. */
+  patient_name?: string;
 }
 
 export interface NewLink extends ShareTerms {
@@ -362,6 +364,8 @@ export interface ChartApi {
   completeClaim(claim: ClaimKeys): Promise<void>;
   /** Puts a patient on a destination of one's own, and seals what it is owed. */
   attachDestination(destination: NewDestination): Promise<void>;
+  /** Passes one record on under a grant that lets one; without such a grant it fails with `vault.no_key`, and the patient is to be asked. */
+  passOn(patient: string, record: string, to: { provider: string; provider_name: string; patient_name: string; expires_at: string; message: string | null }): Promise<void>;
   /** Seals what destinations are owed of a patient, as far as one may; a bounded portion. */
   sealOwed(patient: string): Promise<{ sealed: number; more: boolean }>;
 

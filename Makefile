@@ -62,7 +62,7 @@ bench: rust ## Measure (the [[bench]] targets)
 	$(PHASE) "benches" scripts/with-postgres cargo bench $(LOCKED) --workspace --bench '*'
 
 .PHONY: fuzz-short
-fuzz-short: ## A minute of fuzzing for each parser of bytes from outside
+fuzz-short: ## Ten seconds of fuzzing for each parser of bytes from outside
 	$(PHASE) "fuzzing" scripts/fuzz-short
 
 ##@ Keep in order
@@ -92,8 +92,8 @@ fmt: ## Formatting, checked
 	@cargo fmt --manifest-path scripts/wasm-bindings/Cargo.toml --check
 
 .PHONY: lint
-lint: ## Clippy over everything: all refused, pedantic said
-	$(PHASE) "clippy" cargo clippy $(LOCKED) --release --workspace --lib --bins --features chartkey-wasm/vectors -- -D unused
+lint: ## Clippy over everything, tests and benches too: all refused, pedantic said
+	$(PHASE) "clippy" cargo clippy $(LOCKED) --release --workspace --all-targets --features chartkey-wasm/vectors -- -D unused
 
 .PHONY: deny
 deny: ## Licences and sources of the dependencies, where cargo-deny is installed

@@ -1,7 +1,8 @@
 // The sealed journey with the WebAssembly core against a running server:
 //   node scripts/check-sealed.cjs <binary> <folder of the node build>
 // Somebody registers, imports, shares with a provider and by a link; the
-// provider and the link's reader open it. Everything that crosses is kept, and
+// provider and the link's reader open it. A practitioner opens charts, and those
+// they are about take them over. Everything that crosses is kept, and
 // searched for what must never cross. What the core compiled natively wrote,
 // the one compiled to WebAssembly opens, and the other way round: assisted
 // requests run the same core inside the server.
@@ -161,6 +162,106 @@ async function refused(promise) {
   throw new Error("it was not refused");
 }
 
+/** A provider whom an administrator verified. */
+async function provide(url, root, provider) {
+  const making = new core.Vault(carrier(url).carry);
+  const { account_id: id } = JSON.parse(await making.registerProvider(JSON.stringify(provider), PASSWORD));
+  await verifyEmail(url, provider.email);
+  await json(url, "POST", `/api/admin/providers/${id}/verification`, { token: root.access_token, body: { decision: "approve" } });
+  return id;
+}
+
+/** A patient who registered and confirmed their address, signed in. */
+async function arrive(url, email, name) {
+  await new core.Vault(carrier(url).carry).registerPatient(JSON.stringify({ email, name }), PASSWORD);
+  await verifyEmail(url, email);
+  return signIn(url, email, PASSWORD);
+}
+
+// --- charts -----------------------------------------------------------------
+
+const HISTORY = "Coeliac disease since childhood";
+const DIET = "Gluten-free, and no pork";
+
+/** A sealed practitioner opens charts; those they are about take them over. */
+async function charts({ url, root, step }) {
+  await provide(url, root, { email: "dora@practice.example", name: "Dora Diet", type: "Dietician", license_number: "D-1", license_country: "DE" });
+  let dora = await signIn(url, "dora@practice.example", PASSWORD);
+  const open = async (name, email) => {
+    const chart = await dora.vault.createChart(JSON.stringify({ name, email, date_of_birth: "1990-05-06" }));
+    const cover = JSON.stringify({ patient_name: name, sender: "Dora Diet", recipient: "Dora Diet" });
+    // Whoever was interrupted begins again: there is one grant all the same.
+    await dora.vault.keepAccess(chart, cover);
+    await dora.vault.keepAccess(chart, cover);
+    assert.equal(JSON.parse(await dora.vault.openPatient(chart)).grants.length, 1);
+    return chart;
+  };
+  const chart = await open("Cleo Chart", "cleo@example.org");
+  await dora.vault.putChartText(chart, "medical_history", "Nothing is known yet", "Dora Diet");
+  await dora.vault.putChartText(chart, "medical_history", HISTORY, "Dora Diet");
+  await dora.vault.putChartText(chart, "medical_history", HISTORY, "Dora Diet");
+  await dora.vault.putChartText(chart, "dietary_preferences", DIET, "Dora Diet");
+  const [history] = JSON.parse(await dora.vault.listHeaders(chart)).headers.filter((header) => header.title === "Medical history");
+  assert.deepEqual([history.version, history.record_type], [2, "conditions"]);
+  assert.equal(JSON.parse(await dora.vault.chartText(chart, "medical_history")), HISTORY);
+  assert.equal(await refused(dora.vault.chartText(chart, "shoe_size")), "vault.input");
+  step("a practitioner opens a chart");
+
+  const connection = await json(url, "POST", "/api/v1/connections", { token: dora.own.token, body: { kind: "fhir", direction: "destination", name: "Platform", base_url: "https://platform.example/r4", schedule: "manual" } });
+  const about = { patient_id: chart, remote_patient_id: "77", authorization: { obtained_on: "2026-11-01", method: "paper" } };
+  await dora.vault.attachDestination(JSON.stringify({ connection: connection.id, patient: chart, about }));
+  await json(url, "POST", `/api/v1/patients/${chart}/sync`, { token: dora.own.token, body: { direction: "push" } });
+  const owed = await eventually("what the destination is owed", async () => {
+    const done = JSON.parse(await dora.vault.sealOwed(chart));
+    return done.sealed > 0 ? done : null;
+  });
+  assert.deepEqual(owed, { sealed: 2, more: false });
+  assert.deepEqual(JSON.parse(await dora.vault.sealOwed(chart)), { sealed: 0, more: false });
+  step("puts its patient on a destination, and seals what that is owed");
+
+  const lost = await dora.vault.claimSheet(chart);
+  const sheet = await dora.vault.claimSheet(chart);
+  const cleo = await arrive(url, "cleo@example.org", "Cleo");
+  assert.equal(await refused(cleo.vault.claimBySheet(chart, lost)), "chart.invitation_unknown");
+  assert.equal(await refused(cleo.vault.claimBySheet(chart, "nothing")), "vault.input");
+  await cleo.vault.claimBySheet(chart, sheet);
+  assert.equal(await refused(cleo.vault.claimBySheet(chart, sheet)), "chart.invitation_unknown");
+  const taken = JSON.parse(await cleo.vault.openPatient(chart));
+  assert.deepEqual([taken.generation, taken.managers], [2, [cleo.id]]);
+  assert.equal(JSON.parse(await cleo.vault.chartText(chart, "medical_history")), HISTORY);
+  assert.equal(await refused(dora.vault.claimSheet(chart)), "vault.no_key");
+  await dora.vault.putChartText(chart, "dietary_preferences", `${DIET}, nor shellfish`, "Dora Diet");
+  await cleo.vault.settle(chart);
+  assert.equal(JSON.parse(await cleo.vault.chartText(chart, "dietary_preferences")), `${DIET}, nor shellfish`);
+  step("whom it is about takes it over with the sheet, and the practitioner keeps a grant");
+
+  const second = await open("Dan Chart", "dan@example.org");
+  await dora.vault.putChartText(second, "medical_history", HISTORY, "Dora Diet");
+  const third = await open("Eve Chart", "eve@example.org");
+  const invitation = await eventually("the invitation", async () => {
+    const mails = await json(url, "GET", "/dev/mail.json");
+    const mail = mails.find((one) => JSON.stringify(one.to).includes("dan@example.org"));
+    return /claim#invitation=([\w-]+)/.exec(mail?.text ?? "")?.[1];
+  });
+  const dan = await arrive(url, "dan@elsewhere.example", "Dan");
+  const claim = await json(url, "POST", "/api/v1/claims", { token: dan.own.token, body: { invitation, date_of_birth: "1990-05-06" } });
+  assert.deepEqual([claim.state, claim.email_matches], ["asked", false]);
+  assert.equal(await refused(dan.vault.completeClaim(claim.id, second)), "patient.unknown");
+  await dora.vault.confirmClaim(claim.id, second, dan.id);
+  await dan.vault.completeClaim(claim.id, second);
+  assert.equal(JSON.parse(await dan.vault.chartText(second, "medical_history")), HISTORY);
+  step("another takes one over that the practitioner confirmed");
+
+  const memory = dora.vault.memory();
+  const code = await dora.vault.changeKeys("dora@practice.example", PASSWORD, JSON.stringify([chart, second, third]));
+  assert.equal(await refused(dora.vault.changeKeys("dora@practice.example", PASSWORD, JSON.stringify([chart]))), "statement.moved");
+  dora = await signIn(url, "dora@practice.example", PASSWORD, memory);
+  for (const patient of [chart, second]) assert.equal(JSON.parse(await dora.vault.chartText(patient, "medical_history")), HISTORY);
+  assert.equal(JSON.parse(await dora.vault.openPatient(third)).generation, 2);
+  step("the practitioner changes their keys, and reads on");
+  return [sheet, lost, code, HISTORY, DIET, "Nothing is known yet"];
+}
+
 // --- the journey ------------------------------------------------------------
 
 const terms = (types, more = {}) => ({
@@ -213,12 +314,9 @@ async function journey({ url, admin, database }) {
 
   // A provider whom an administrator verified.
   const provider = { email: "ng@clinic.example", name: "Dr. Ng", type: "Physician", license_number: "N-1", license_country: "DE" };
-  const making = new core.Vault(carrier(url).carry);
-  const { account_id: ngId } = JSON.parse(await making.registerProvider(JSON.stringify(provider), PASSWORD));
-  await verifyEmail(url, provider.email);
   admin("admin", "create", "--email", "root@example.org", "--password", PASSWORD);
   const root = await json(url, "POST", "/api/auth/login", { body: { email: "root@example.org", password: PASSWORD } });
-  await json(url, "POST", `/api/admin/providers/${ngId}/verification`, { token: root.access_token, body: { decision: "approve" } });
+  const ngId = await provide(url, root, provider);
   const ng = await signIn(url, provider.email, PASSWORD);
   assert.equal(await refused(ng.vault.listHeaders(ada.patient)), "patient.unknown");
   const met = JSON.parse(await ada.vault.fingerprint(ngId));
@@ -325,8 +423,10 @@ async function journey({ url, admin, database }) {
   assert.notEqual(recovered.recovery_code, registered.recovery_code);
   step("changes the password, comes back with the recovery code");
 
+  const ofCharts = await charts({ url, root, step });
+
   // What must never cross, and never lie in the database.
-  const secrets = [PASSWORD, NEW_PASSWORD, key, registered.recovery_code, recovered.recovery_code, "Slept badly after", "Diary of a patient", "spirometry-scan", "Ferritin by", "Please look at the laboratory sheet"];
+  const secrets = [...ofCharts, PASSWORD, NEW_PASSWORD, key, registered.recovery_code, recovered.recovery_code, "Slept badly after", "Diary of a patient", "spirometry-scan", "Ferritin by", "Please look at the laboratory sheet"];
   const everything = crossed.join("\n");
   const stored = readFileSync(database).toString("latin1") + readFileSync(`${database}-wal`).toString("latin1");
   const clinical = [...words(BUNDLE)];

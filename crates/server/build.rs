@@ -52,11 +52,13 @@ fn main() -> io::Result<()> {
     table.push(']');
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     fs::write(out.join("web_assets.rs"), table)?;
-    #[expect(clippy::print_stdout, reason = "this is how cargo is told")]
-    {
-        println!("cargo:rerun-if-changed={watched}");
-        println!("cargo:rerun-if-changed=build.rs");
+    if env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|env| env == "gnu") {
+        // Three megabytes of relocations that every start would read become
+        // some fifty kilobytes. Linkers that cannot do it say so and go on.
+        println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
+    println!("cargo:rerun-if-changed={watched}");
+    println!("cargo:rerun-if-changed=build.rs");
     Ok(())
 }
 

@@ -88,33 +88,42 @@ pub fn lists(report: &mut Report) {
         .fhir(bundle("s07-many-labs-elder"));
     let _ = server.send(&import).expect(200);
     let mut connection = server.connect();
-    let mut page = |fields: &str, cursor: &str| {
-        let path = format!("/api/records?limit=500{fields}{cursor}");
-        let call = Call::get(path).by(person);
+    let mut page = |path: &str| {
+        let call = Call::get(path.to_owned()).by(person);
         let begun = Instant::now();
         let answer = connection.send(&call).unwrap();
         (begun.elapsed(), answer.expect(200))
     };
-    for (what, fields, aim) in [
-        ("1,000 headers listed, assisted", "&fields=header", 5.0),
-        ("1,000 records listed and opened, assisted", "", 25.0),
+    let headers = "/api/records?fields=header&limit=1000".to_owned();
+    let bodies = "/api/records?limit=500".to_owned();
+    let next = page(&bodies).1.json();
+    let next = format!("{bodies}&cursor={}", next["next"].as_str().unwrap());
+    for (what, pages, aim) in [
+        ("1,000 headers listed, assisted", vec![headers], 5.0),
+        (
+            "1,000 records listed and opened, assisted",
+            vec![bodies, next],
+            25.0,
+        ),
     ] {
-        let cursor = page(fields, "").1.json();
-        let cursor = format!("&cursor={}", cursor["next"].as_str().unwrap());
-        let mut bytes = 0;
+        let (mut items, mut bytes) = (0, 0);
+        for path in &pages {
+            let answer = page(path).1;
+            items += answer.json()["items"].as_array().unwrap().len();
+            bytes += answer.body.len();
+        }
+        assert_eq!(items, 1_000, "{what}");
         let mut times: Vec<f64> = (0..LISTS)
-            .map(|_| {
-                let (first, second) = (page(fields, ""), page(fields, &cursor));
-                bytes = first.1.body.len() + second.1.body.len();
-                (first.0 + second.0).as_secs_f64() * 1e3
-            })
+            .map(|_| pages.iter().map(|path| page(path).0.as_secs_f64()).sum())
             .collect();
         times.sort_by(f64::total_cmp);
         let remark = format!(
-            "median of {LISTS}; two pages, {} KB, to the last byte",
+            "median of {LISTS}; {} page(s), {} KB, to the last byte",
+            pages.len(),
             bytes / 1_000
         );
-        report.add(Figure::new(what, times[LISTS / 2], "ms", Aim::AtMost(aim)).remark(remark));
+        let median = times[LISTS / 2] * 1e3;
+        report.add(Figure::new(what, median, "ms", Aim::AtMost(aim)).remark(remark));
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier};
 
 /// A 256-bit key or seed.
 ///
@@ -62,8 +62,33 @@ impl fmt::Debug for Secret {
 }
 
 /// Open bytes of any length: wiped when dropped, silent in `Debug`.
-#[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Default)]
 pub struct SecretBytes(Vec<u8>);
+
+/// Wipes bytes with all the room they hold, and leaves none of them.
+///
+/// Bodies are long: this sets whole blocks where [`Zeroize`] writes byte after
+/// byte, and the barrier keeps the compiler from leaving it out.
+pub fn wipe(bytes: &mut Vec<u8>) {
+    bytes.clear();
+    bytes.resize(bytes.capacity(), 0);
+    optimization_barrier(bytes.as_slice());
+    bytes.clear();
+}
+
+impl Zeroize for SecretBytes {
+    fn zeroize(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for SecretBytes {}
 
 impl SecretBytes {
     /// Takes over these bytes; they are wiped when this is dropped.

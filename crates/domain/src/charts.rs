@@ -16,6 +16,10 @@ pub const INVITATION_DAYS: i64 = 30;
 pub const GRANT_DAYS: i64 = 365;
 /// Most charts that one practitioner holds unclaimed.
 pub const MAX_UNCLAIMED: usize = 10_000;
+/// Most patients of one imported file.
+pub const MAX_IMPORT_ROWS: usize = 500;
+/// Largest imported file, in bytes.
+pub const MAX_IMPORT_BYTES: usize = 4 << 20;
 /// Longest number or name of a patient at a platform, in characters.
 pub const MAX_PLATFORM_ID: usize = 64;
 /// Longest contact details, in characters.

@@ -219,6 +219,28 @@ pub const CODES: &[Code] = &[
         403,
         "Only whoever wrote a document changes it",
     ),
+    code(
+        "document_request.closed",
+        410,
+        "This request takes no more documents",
+    ),
+    code("document_request.file", 422, "This file cannot be taken"),
+    code(
+        "document_request.full",
+        413,
+        "This request has as many documents as it takes",
+    ),
+    code(
+        "document_request.message",
+        422,
+        "The message is empty or too long",
+    ),
+    code(
+        "document_request.too_many",
+        409,
+        "As many requests wait with this patient as may",
+    ),
+    code("document_request.unknown", 404, "No such request"),
     code("export.not_offered", 422, "This format is not offered"),
     code("grant.empty", 422, "Choose what is shared"),
     code("grant.ended", 403, "The grant has ended"),
@@ -467,6 +489,7 @@ mod tests {
     use super::*;
     use crate::accounts::AccountError;
     use crate::charts::ChartError;
+    use crate::document_requests::DocumentRequestError;
     use crate::grants::GrantError;
     use crate::patients::PatientError;
     use crate::policy::Refusal;
@@ -488,6 +511,7 @@ mod tests {
         let mut said: Vec<&str> = Vec::new();
         said.extend(AccountError::ALL.map(AccountError::code));
         said.extend(ChartError::ALL.map(ChartError::code));
+        said.extend(DocumentRequestError::ALL.map(DocumentRequestError::code));
         said.extend(GrantError::ALL.map(GrantError::code));
         said.extend(PatientError::ALL.map(PatientError::code));
         said.extend(RecordError::ALL.map(RecordError::code));

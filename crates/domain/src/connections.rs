@@ -278,6 +278,11 @@ impl ErrorClass {
     }
 }
 
+/// The [`ConnectorError::remote_code`] of a token endpoint that has none of its own:
+/// nothing can be asked for until there is a token, so it is not one call that
+/// failed.
+pub const TOKEN_ENDPOINT: &str = "token-endpoint";
+
 /// Why a call to the other end failed. Holds no content, no address, no token.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("the other system: {}", class.code())]
@@ -306,6 +311,11 @@ impl ConnectorError {
     /// The stable dotted word.
     pub const fn code(&self) -> &'static str {
         self.class.code()
+    }
+
+    /// Whether it was about having a token, and so about every call.
+    pub fn is_of_token(&self) -> bool {
+        self.remote_code.as_deref() == Some(TOKEN_ENDPOINT)
     }
 }
 
@@ -347,6 +357,9 @@ pub struct SourcePage {
     pub newest: Option<Timestamp>,
     /// Handed in again for the next page; absent on the last.
     pub next: Option<String>,
+    /// What these resources need to be understood and no search of a patient's brings,
+    /// such as `Medication/5`: to be read one by one ([`Source::pointed`]).
+    pub pointed: Vec<String>,
     /// Entries that could not be taken, and reasons why a search's results are not
     /// all there are (`paging.…`, the other end's own codes), by code. Where this
     /// is not empty, what a search did not bring is not known to be gone.
@@ -403,6 +416,14 @@ pub trait Source: Send + Sync {
         tokens: &'a dyn TokenKeeper,
         ask: PageAsk<'a>,
     ) -> BoxFuture<'a, ConnectorResult<SourcePage>>;
+
+    /// One resource that a page pointed to, its exact JSON.
+    fn pointed<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        tokens: &'a dyn TokenKeeper,
+        reference: &'a str,
+    ) -> BoxFuture<'a, ConnectorResult<Zeroizing<Vec<u8>>>>;
 
     /// The bytes that an attachment's `url` leads to, at most `max_len`. Other
     /// origins get no token and must be allowed by configuration.
@@ -657,6 +678,13 @@ pub trait Connectors: Send + Sync {
     fn source(&self, kind: ConnectionKind) -> Option<&dyn Source>;
     /// The destination adapter of a kind; none where it is no destination.
     fn platform(&self, kind: ConnectionKind) -> Option<&dyn Platform>;
+    /// The way to a source's sign-in; none where a kind has none.
+    fn launcher(&self, kind: ConnectionKind) -> Option<&dyn Launcher>;
+    /// Reads a directory of providers, as vendors and registers publish it.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Broken`], [`ErrorClass::TooLarge`], [`ErrorClass::Unsupported`].
+    fn read_directory(&self, json: &[u8]) -> ConnectorResult<Vec<ProviderEndpoint>>;
 }
 
 /// No doors at all: an installation that reaches no other system.
@@ -670,5 +698,13 @@ impl Connectors for NoConnectors {
 
     fn platform(&self, _: ConnectionKind) -> Option<&dyn Platform> {
         None
+    }
+
+    fn launcher(&self, _: ConnectionKind) -> Option<&dyn Launcher> {
+        None
+    }
+
+    fn read_directory(&self, _: &[u8]) -> ConnectorResult<Vec<ProviderEndpoint>> {
+        Err(ConnectorError::new(ErrorClass::Unsupported))
     }
 }

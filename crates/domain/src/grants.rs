@@ -137,6 +137,8 @@ pub struct GrantFacts {
     pub may_download: bool,
     /// Whether its holder may share single records on.
     pub may_reshare: bool,
+    /// For what was passed on under another grant: who did.
+    pub passed_on_by: Option<AccountId>,
     /// Why it ended, if it did before its time or has been found ended.
     pub ended: Option<EndReason>,
     /// Withheld for now.

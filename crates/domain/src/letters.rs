@@ -42,11 +42,15 @@ pub enum Letter {
     Invitation,
     /// A chart that nobody claimed is destroyed soon.
     ChartEndsSoon,
+    /// A practitioner asks the reader for documents.
+    DocumentsAsked,
+    /// What the reader asked for has come, or some of it.
+    DocumentsCame,
 }
 
 impl Letter {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::VerifyEmail,
         Self::AccountExists,
         Self::NewSession,
@@ -66,6 +70,8 @@ impl Letter {
         Self::AccessEndsSoon,
         Self::Invitation,
         Self::ChartEndsSoon,
+        Self::DocumentsAsked,
+        Self::DocumentsCame,
     ];
 
     /// The word that a job row keeps.
@@ -90,6 +96,8 @@ impl Letter {
             Self::AccessEndsSoon => "access_ends_soon",
             Self::Invitation => "invitation",
             Self::ChartEndsSoon => "chart_ends_soon",
+            Self::DocumentsAsked => "documents_asked",
+            Self::DocumentsCame => "documents_came",
         }
     }
 

@@ -10,6 +10,7 @@ pub mod charts;
 pub mod clock;
 pub mod codes;
 pub mod connections;
+pub mod document_requests;
 pub mod doors;
 pub mod grants;
 pub mod ids;

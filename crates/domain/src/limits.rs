@@ -15,6 +15,8 @@ pub enum Per {
     Link,
     /// The patient.
     Patient,
+    /// The source or destination.
+    Connection,
 }
 
 macro_rules! limits {
@@ -90,6 +92,17 @@ limits! {
     ShareCreate = "share.create", 500 in 86_400 per Patient,
     /// Requests for access by one provider.
     RequestCreate = "request.create", 100 in 86_400 per Account,
+    /// Requests for documents by one practitioner: each may send a mail.
+    DocumentRequest = "document_request.create", 200 in 86_400 per Account,
+    /// Links of requests for documents opened from one address.
+    DocumentRequestOpen = "document_request.open", 300 in 300 per Address,
+    /// Documents sent by one link: more than it takes, so that somebody who
+    /// only tries is slow.
+    DocumentReceive = "document_request.receive", 200 in 3_600 per Link,
+    /// Charts imported by one practitioner, file by file.
+    ChartImport = "chart.import", 30 in 3_600 per Account,
+    /// Hints that something changed at a connection's other end.
+    Webhook = "connection.hint", 60 in 60 per Connection,
     /// Files converted.
     RecordConvert = "record.convert", 60 in 3_600 per Account,
     /// Documents made of a whole record.

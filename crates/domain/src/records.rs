@@ -96,9 +96,9 @@ pub struct RecordFacts {
     pub author: Option<AccountId>,
     /// Deleted by a manager: gone for everybody.
     pub deleted: bool,
-    /// Found to be more sensitive than where it lies, and not yet sealed anew:
-    /// shown to managers only.
-    pub moving: bool,
+    /// Shown to managers only: its author took it back, or it was found to be more
+    /// sensitive than where it lies and is not yet sealed anew.
+    pub withheld: bool,
 }
 
 /// Why a record or a write of records is refused, whoever asks.
@@ -174,6 +174,8 @@ impl RecordError {
 pub const MAX_RECORDS_PER_WRITE: usize = 10_000;
 /// Most rows of a list, and how many come when nobody says.
 pub const MAX_PAGE: u32 = 500;
+/// Most rows of a list of headers, which are a few hundred bytes each.
+pub const MAX_HEADERS: u32 = 1_000;
 /// Rows of a list when nobody says.
 pub const DEFAULT_PAGE: u32 = 50;
 

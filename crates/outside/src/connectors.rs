@@ -20,7 +20,9 @@ mod wire;
 use std::sync::Arc;
 
 use chartkey_domain::clock::Clock;
-use chartkey_domain::connections::{ConnectionKind, Connectors, Platform, Source};
+use chartkey_domain::connections::{
+    ConnectionKind, ConnectorResult, Connectors, Launcher, Platform, ProviderEndpoint, Source,
+};
 use rand_core::CryptoRng;
 
 use self::calls::Calls;
@@ -112,5 +114,13 @@ impl Connectors for Adapters {
             ConnectionKind::Healthie => &self.healthie,
             ConnectionKind::Rest => &self.rest,
         })
+    }
+
+    fn launcher(&self, kind: ConnectionKind) -> Option<&dyn Launcher> {
+        (kind == ConnectionKind::Fhir).then_some(&self.fhir as &dyn Launcher)
+    }
+
+    fn read_directory(&self, json: &[u8]) -> ConnectorResult<Vec<ProviderEndpoint>> {
+        fhir::directory::read(json)
     }
 }

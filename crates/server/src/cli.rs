@@ -225,6 +225,7 @@ fn serve(config_dir: &std::path::Path, args: Serve) -> Result<(), Failed> {
             .map_err(|error| Failed(format!("cannot listen on {}: {error}", config.listen)))?;
         let address = listener.local_addr()?;
         let app = wiring::start(config).await?;
+        let _alone = wiring::take_over(&app).await?;
         let (stop_jobs, stopped) = tokio::sync::oneshot::channel::<()>();
         let worker = tokio::spawn(jobs::run(app.service().clone(), async move {
             let _ = stopped.await;
@@ -297,6 +298,7 @@ fn run_demo(config_dir: &std::path::Path, args: Demo) -> Result<(), Failed> {
         let router = api::router(app.clone());
         let invitation =
             demo::prepare(router.clone(), deliver, &progress, neighbours.as_ref()).await?;
+        let _alone = wiring::take_over(&app).await?;
         let (stop_jobs, stopped) = tokio::sync::oneshot::channel::<()>();
         let worker = tokio::spawn(jobs::run(app.service().clone(), async move {
             let _ = stopped.await;

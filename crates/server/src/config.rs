@@ -125,6 +125,10 @@ pub struct Config {
     pub caseload_types: Vec<String>,
     /// Hosts with private addresses that connections may reach.
     pub connection_allowed_hosts: Vec<String>,
+    /// How long a call to another system may take, in seconds.
+    pub connection_timeout_secs: u32,
+    /// The longest pause after a first failure of another system, in seconds.
+    pub connection_retry_secs: u32,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// How logs look.
@@ -384,6 +388,8 @@ impl Settings<'_> {
                 list => list,
             },
             connection_allowed_hosts: self.list("CONNECTION_ALLOWED_HOSTS"),
+            connection_timeout_secs: self.seconds("CONNECTION_TIMEOUT_SECS", 30, 600)?,
+            connection_retry_secs: self.seconds("CONNECTION_RETRY_SECS", 60, 3_600)?,
             trusted_proxies: self
                 .list("TRUSTED_PROXIES")
                 .iter()
@@ -417,6 +423,15 @@ impl Settings<'_> {
         most: usize,
     ) -> Result<usize, ConfigError> {
         let reason = "expected a whole number of megabytes";
+        match self.parsed(name, reason)? {
+            None => Ok(default),
+            Some(value) if (1..=most).contains(&value) => Ok(value),
+            Some(_) => Err(ConfigError::Invalid { name, reason }),
+        }
+    }
+
+    fn seconds(&self, name: &'static str, default: u32, most: u32) -> Result<u32, ConfigError> {
+        let reason = "expected a whole number of seconds";
         match self.parsed(name, reason)? {
             None => Ok(default),
             Some(value) if (1..=most).contains(&value) => Ok(value),

@@ -3,6 +3,7 @@
 //! It names the store and the outside only where it wires them ([`wiring`],
 //! [`press`]); everything that decides is in `service`.
 
+pub mod alone;
 pub mod api;
 pub mod app;
 pub mod chance;

@@ -82,6 +82,16 @@ impl Press {
                     has_chart: token.is_some(),
                 })
             }
+            Content::DocumentsAsked {
+                asker,
+                token,
+                valid_until,
+            } => templates::documents_asked(
+                asker,
+                &self.url(&format!("/requests/{token}"))?,
+                *valid_until,
+            ),
+            Content::DocumentsCame => templates::documents_came(&self.url("/practice")?),
             Content::ChartEndsSoon { at } => {
                 templates::chart_ends_soon(*at, &self.url("/practice")?)
             }

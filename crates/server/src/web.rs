@@ -45,17 +45,20 @@ impl Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
-const SCREENS: [&str; 11] = [
+const SCREENS: [&str; 14] = [
     "sign-in",
     "sign-up",
     "recover",
     "verify-email",
+    "claim",
+    "connections",
     "home",
     "record",
     "sharing",
     "activity",
     "settings",
     "patients",
+    "caseload",
     "admin",
 ];
 

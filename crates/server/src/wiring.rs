@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chartkey_domain::clock::Clock;
 use chartkey_outside::blobs::FolderBlobs;
@@ -9,10 +10,12 @@ use chartkey_outside::connectors::{Adapters, ConnectorLimits};
 use chartkey_outside::http::addresses::{AllowedHosts, AllowedHostsError};
 use chartkey_outside::http::{HttpError, HttpSettings};
 use chartkey_outside::mail::{self, MailConfig, MailConfigError};
+use chartkey_service::sync::Pace;
 use chartkey_service::{Parts, Protect, Registration, Service, Settings, StartError};
 use chartkey_store::{Place, Store, StoreConfig, StoreError};
 use zeroize::Zeroizing;
 
+use crate::alone::Alone;
 use crate::app::App;
 use crate::chance::{SystemClock, system_rng};
 use crate::config::{self, Config, Database};
@@ -104,13 +107,33 @@ pub async fn start(config: Config) -> Result<App, WiringError> {
     Ok(App::new(config, service, mail.outbox))
 }
 
+/// Where nobody else can be working on the database, takes over what a process
+/// before this one held when it died. What is answered is to be kept for as long as
+/// this process serves.
+pub async fn take_over(app: &App) -> Result<Option<Alone>, WiringError> {
+    if !matches!(app.config().database, Database::Sqlite) {
+        return Ok(None);
+    }
+    let alone = Alone::take(&app.config().data).map_err(WiringError::Data)?;
+    if alone.is_some() {
+        let taken = chartkey_service::sync::take_over(app.service()).await;
+        taken.map_err(WiringError::Store)?;
+    }
+    Ok(alone)
+}
+
 /// The adapters of other systems, behind the guard for outgoing HTTP.
 fn connectors(config: &Config, clock: &Arc<dyn Clock>) -> Result<Adapters, WiringError> {
     let hosts = config.connection_allowed_hosts.join(",");
     let allowed_hosts = AllowedHosts::parse(&hosts).map_err(WiringError::AllowedHosts)?;
+    let usual = HttpSettings::default();
+    let timeout = Duration::from_secs(config.connection_timeout_secs.into());
     let http = HttpSettings {
         allowed_hosts,
-        ..HttpSettings::default()
+        connect_timeout: usual.connect_timeout.min(timeout),
+        read_timeout: usual.read_timeout.min(timeout),
+        timeout,
+        ..usual
     };
     let chance = Box::new(system_rng());
     let limits = ConnectorLimits::default();
@@ -127,5 +150,9 @@ fn settings(config: &Config, mail_leaves: bool) -> Settings {
         },
         caseload_types: config.caseload_types.clone(),
         mail_leaves,
+        pace: Pace {
+            timeout_secs: config.connection_timeout_secs,
+            retry_secs: config.connection_retry_secs,
+        },
     }
 }

@@ -8,11 +8,14 @@
 
 mod authors;
 mod cache;
+mod caseload;
 mod charts;
 mod delivering;
+mod document_requests;
 mod documents;
 mod export;
 mod files;
+mod passing_on;
 mod records;
 mod rekey;
 mod sharing;
@@ -21,6 +24,7 @@ mod visits;
 
 pub use authors::{Authors, Authorship};
 pub use cache::Cache;
+pub use caseload::{ImportRow, Imported};
 pub use charts::{ChartText, ClaimSheet};
 pub use documents::TextDocument;
 pub use export::{ExportedDocument, RecordExport};

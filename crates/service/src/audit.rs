@@ -20,7 +20,9 @@ use crate::{Caller, Failure, Service, columns};
 mod disclosures;
 
 pub use chartkey_store::trail::Log;
-pub use disclosures::{Disclosure, DisclosurePage, DisclosureQuery, Recipient, list_disclosures};
+pub use disclosures::{
+    Disclosure, DisclosurePage, DisclosureQuery, Recipient, RecipientKind, list_disclosures,
+};
 
 /// What any use case about the trail fails with.
 pub type AuditFailure = Failure<TrailError>;

@@ -6,7 +6,7 @@
 //! takes it over by a [claim](crate::claims), and the practitioner keeps the grant
 //! that was made when the chart was opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chartkey_domain::accounts::Email;
 use chartkey_domain::charts::{
@@ -14,6 +14,7 @@ use chartkey_domain::charts::{
     WARN_DAYS,
 };
 use chartkey_domain::ids::{AccountId, PatientId};
+use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, ChartFacts, Noun, Permit, Refusal, Target};
 use chartkey_domain::sessions::after;
 use chartkey_domain::text;
@@ -30,7 +31,8 @@ use rand_core::CryptoRng;
 
 use crate::letters::Content;
 use crate::{
-    Caller, Column, Failure, NounError, Service, accounts, columns, mail, secrets, shares, trail,
+    Caller, Column, Failure, NounError, Service, accounts, columns, limits, mail, secrets, shares,
+    trail,
 };
 
 /// Purpose of the token in an invitation.
@@ -296,6 +298,83 @@ pub(crate) fn view(
         grant_ends_at: grant_ends_at.filter(|_| claimed),
         created_at: chart.map_or(Timestamp::UNIX_EPOCH, |c| c.created_at),
     })
+}
+
+/// Whether the caller may import a caseload: asked before anything is read of it.
+///
+/// # Errors
+/// The policy's; too often.
+pub(crate) async fn may_import(service: &Service, caller: &Caller) -> Result<(), ChartFailure> {
+    let (now, account) = (service.now(), caller.account()?.id);
+    let (this, asking) = (service.clone(), caller.clone());
+    service
+        .store()
+        .read("chart.may", move |db| {
+            let target = Target::Caseload(may_open(db, &this, &asking)?);
+            policy::permit(&asking.who, Action::ImportCharts, &target, now)?;
+            Ok::<_, ChartFailure>(())
+        })
+        .await?;
+    limits::spend(service, Limit::ChartImport, &account.to_string()).await
+}
+
+/// Whom a caseload has already: by address, and by what the practice's platform
+/// calls them.
+#[derive(Default)]
+pub(crate) struct KnownCharts {
+    emails: BTreeMap<[u8; 32], PatientId>,
+    platform_ids: BTreeMap<String, PatientId>,
+}
+
+impl KnownCharts {
+    /// All that an account opened, claimed or not.
+    pub async fn load(service: &Service, caller: &Caller) -> Result<Self, ChartFailure> {
+        let (this, account) = (service.clone(), caller.account()?.id);
+        service
+            .store()
+            .read("chart.known", move |db| {
+                let mut known = Self::default();
+                for row in rows::list_opened(db, account)? {
+                    let column = columns::CHART_PLATFORM_ID;
+                    let id = row.platform_id_p.as_deref();
+                    let id = this.protect().open_optional(column, row.patient.0, id)?;
+                    known.note(
+                        row.email_hash,
+                        id.as_deref().map(String::as_str),
+                        row.patient,
+                    );
+                }
+                Ok(known)
+            })
+            .await
+    }
+
+    /// The patient of this address, or of this number.
+    pub fn find(&self, service: &Service, new: &NewChart) -> Option<PatientId> {
+        let number = new.platform_id.as_deref().map(str::trim);
+        let by_number = number.and_then(|id| self.platform_ids.get(id));
+        let email = Email::parse(&new.email).ok();
+        let by_email = email.and_then(|e| self.emails.get(&service.protect().email_hash(&e)));
+        by_number.or(by_email).copied()
+    }
+
+    /// One more.
+    pub fn add(&mut self, service: &Service, new: &NewChart, patient: PatientId) {
+        let email = Email::parse(&new.email).ok();
+        let hash = email.map(|e| service.protect().email_hash(&e));
+        self.note(hash, new.platform_id.as_deref(), patient);
+    }
+
+    fn note(&mut self, email: Option<[u8; 32]>, number: Option<&str>, patient: PatientId) {
+        if let Some(hash) = email {
+            self.emails.entry(hash).or_insert(patient);
+        }
+        if let Some(number) = number.map(str::trim).filter(|id| !id.is_empty()) {
+            self.platform_ids
+                .entry(number.to_owned())
+                .or_insert(patient);
+        }
+    }
 }
 
 /// Texts of a chart, read.

@@ -5,6 +5,9 @@
 //! again; credentials are forgotten when a connection is made to lead elsewhere.
 
 mod attach;
+pub mod directory;
+pub mod hints;
+pub mod launch;
 mod opened;
 
 use chartkey_crypto::Secret;
@@ -115,6 +118,8 @@ pub struct ConnectionView {
     pub problem: Option<String>,
     /// It takes no documents: a person files them.
     pub hands_off: bool,
+    /// The address where the other end may hint; a secret.
+    pub webhook_url: String,
     /// A destination's public key, to sign for when a patient is attached.
     pub public_key: Option<Vec<u8>>,
     /// When it was made.
@@ -482,19 +487,24 @@ async fn load(
 
 fn view(service: &Service, row: ConnectionRow) -> Result<ConnectionView, SyncFailure> {
     let opened = Opened::open(service, row)?;
+    let id = opened.row.id;
+    let secret = hints::secret(service.protect(), id);
+    let app_url = &service.settings().app_url;
     Ok(ConnectionView {
-        id: opened.row.id,
+        id,
         owner: opened.row.owner,
         direction: opened.row.direction,
         kind: opened.row.kind,
         name: opened.name.to_string(),
         base_url: opened.endpoint.base_url,
         auth: opened.row.auth,
-        settings: opened.endpoint.settings,
+        // Ours among them, which the adapter is not handed.
+        settings: serde_json::from_str(&opened.row.settings).unwrap_or_default(),
         schedule: opened.row.schedule,
         state: opened.row.state,
         problem: opened.row.problem,
         hands_off: opened.row.hands_off,
+        webhook_url: format!("{app_url}/api/v1/webhooks/{id}/{secret}"),
         public_key: opened.row.public_key,
         created_at: opened.row.created_at,
         updated_at: opened.row.updated_at,

@@ -22,11 +22,12 @@ use chartkey_domain::sessions::after;
 use chartkey_domain::sync::{Counts, DeliveryState, LogAction, Operation, Step, Trigger};
 use chartkey_fhir::Compartment;
 use chartkey_store::deliveries::{self as rows, DeliveryRow};
+use chartkey_store::records::RecordRow;
 use chartkey_store::{StoreError, Tx, connections};
 use jiff::Timestamp;
 use rand_core::CryptoRng;
 
-use crate::sync::{LEASE_SECS, Line, ms, queue, write_line};
+use crate::sync::{Line, ms, queue, write_line};
 use crate::{Protect, Service};
 
 pub use decide::{
@@ -166,7 +167,7 @@ pub(crate) fn note_written(
                 compartment: one.compartment,
                 author: None,
                 deleted: false,
-                moving: false,
+                withheld: false,
             };
             if reach.covers(&facts)
                 && queue_put(tx, service.protect(), &reach, one, None, now, rng)?
@@ -194,6 +195,27 @@ pub(crate) fn note_written(
         }
     }
     Ok(())
+}
+
+/// A record was moved to another compartment, and its versions sealed anew: keys
+/// that wait open nothing any more, and where it may go from there it is due. Where
+/// it may no longer go is found at the moment of sending.
+pub(crate) fn note_moved(
+    tx: &mut Tx,
+    service: &Service,
+    moved: &RecordRow,
+    to: Compartment,
+    now: Timestamp,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(), StoreError> {
+    rows::owe_again(tx, moved.id, now)?;
+    let written = Written {
+        record: moved.id,
+        version: moved.version,
+        compartment: to,
+        supporting: moved.supporting,
+    };
+    note_written(tx, service, moved.patient, &[written], now, rng)
 }
 
 /// A record was deleted: what waits of it is not sent, and destinations that
@@ -226,11 +248,15 @@ pub(crate) async fn lease(
     only: Option<PatientId>,
     limit: u32,
 ) -> Result<Vec<DeliveryRow>, StoreError> {
-    let (node, now) = (service.0.node, service.now());
+    let (node, now, mut rng) = (service.0.node, service.now(), service.rng());
+    let until = after(now, service.settings().pace.lease_secs());
     service
         .store()
         .write("push.lease", move |tx| {
-            rows::lease(tx, node, now, after(now, LEASE_SECS), only, limit)
+            for lost in rows::list_lost(tx, now)? {
+                send::note_lost(tx, &lost, now, &mut rng)?;
+            }
+            rows::lease(tx, node, now, until, only, limit)
         })
         .await
 }

@@ -23,8 +23,8 @@ use jiff::Timestamp;
 
 use crate::idempotency::Once;
 use crate::patients::{
-    MAX_COVER_BYTES, MAX_KEYRING_BYTES, append_statement, check_size, current_epoch, facts,
-    grant_facts, moved, permit,
+    MAX_COVER_BYTES, MAX_KEYRING_BYTES, append_reshare, append_statement, check_size,
+    current_epoch, facts, grant_facts, moved, permit,
 };
 use crate::{Caller, Failure, NounError, Service, events, requests, trail};
 
@@ -82,7 +82,8 @@ pub async fn create_grant_for(
             let patient = PatientId(sealed.patient);
             let (row, permit) =
                 permit::<GrantError>(tx, &asking, Action::CreateGrant, patient, now)?;
-            let grant = take_grant(tx, &row, &permit, &sealed, HolderKind::Account, now)?;
+            let making = Making::By(HolderKind::Account);
+            let grant = take_grant(tx, &row, &permit, &sealed, making, now)?;
             if let Some(request) = request {
                 answer(tx, &asking, request, &grant, now, &mut rng)?;
             }
@@ -128,7 +129,10 @@ fn answer(
     let given = NewTerms {
         types: grant.types.iter().copied().collect(),
         kinds: grant.kinds,
-        records: None,
+        records: match grant.by_records {
+            true => Some(grants::list_records(tx, grant.id)?),
+            false => None,
+        },
         write_types: grant.write_types.iter().copied().collect(),
         valid_from: grant.valid_from,
         expires_at: grant.expires_at,
@@ -136,7 +140,8 @@ fn answer(
         may_reshare: grant.may_reshare,
     };
     let fits = chartkey_domain::requests::is_within(&given, &asked);
-    if Some(row.asker) != grant.holder || row.patient != grant.patient || !fits {
+    let holder = row.beneficiary.unwrap_or(row.asker);
+    if Some(holder) != grant.holder || row.patient != grant.patient || !fits {
         return Err(VaultError::Input("not what the request asks for").into());
     }
     requests::take_answer(tx, caller, &row, &permit, Some(grant.id), now, rng)
@@ -148,6 +153,25 @@ const fn closed(_: requests::RequestError) -> GrantError {
     GrantError::Ended
 }
 
+/// Who makes a grant.
+#[derive(Clone, Copy)]
+pub(crate) enum Making<'a> {
+    /// Whoever manages the record, to an account or a link.
+    By(HolderKind),
+    /// Whoever holds a grant passes a record on: the parent, and the key that its
+    /// terms name.
+    Under(GrantId, &'a VerifyKey),
+}
+
+impl Making<'_> {
+    const fn holder_kind(self) -> HolderKind {
+        match self {
+            Self::By(kind) => kind,
+            Self::Under(..) => HolderKind::Account,
+        }
+    }
+}
+
 /// Checks a sealed grant against its signed terms and the state it was made
 /// for, and stores it. Links come through here too.
 pub(crate) fn take_grant(
@@ -155,18 +179,29 @@ pub(crate) fn take_grant(
     row: &PatientRow,
     permit: &Permit,
     sealed: &SealedGrant,
-    kind: HolderKind,
+    making: Making<'_>,
     now: Timestamp,
 ) -> Result<GrantRow, GrantFailure> {
+    let kind = making.holder_kind();
     if row.grants_version != sealed.grants_version {
         return Err(moved().map(never));
     }
     Quota::Grants.check(grants::count_living(tx, row.id, now)?)?;
-    let statement =
-        append_statement(tx, row.id, &sealed.statement, now).map_err(|f| f.map(never))?;
+    let statement = match making {
+        Making::By(_) => append_statement(tx, row.id, &sealed.statement, now),
+        Making::Under(_, key) => append_reshare(tx, row.id, &sealed.statement, key, now),
+    };
+    let statement = statement.map_err(|f| f.map(never))?;
     let PatientSays::Grant(terms) = statement.says else {
         return Err(VaultError::Statement("not about a grant").into());
     };
+    let under = match making {
+        Making::By(_) => None,
+        Making::Under(parent, _) => Some(parent.0),
+    };
+    if terms.parent != under {
+        return Err(VaultError::Statement("passed on under another grant").into());
+    }
     check_terms(row, &terms, kind, now)?;
     let holder = match kind {
         HolderKind::Account => Some(check_holder(tx, &terms, sealed)?),
@@ -193,6 +228,7 @@ pub(crate) fn take_grant(
         may_download: terms.may_download,
         write_types: terms.write_types.clone(),
         may_reshare: terms.may_reshare,
+        parent: terms.parent.map(GrantId),
         created_by,
         created_at: now,
         updated_at: now,
@@ -246,6 +282,9 @@ fn check_terms(
     }
     if terms.holder_kind != kind {
         return Err(VaultError::Statement("for another kind of holder").into());
+    }
+    if terms.reshare_key.is_some() && !terms.may_reshare {
+        return Err(VaultError::Statement("a key for what is not permitted").into());
     }
     // The purpose stands in the clear: free words belong into the cover.
     if Purpose::from_code(&terms.purpose).is_none() {
@@ -503,6 +542,8 @@ pub struct Permission {
     pub holder_name: Option<Vec<u8>>,
     /// Name of the patient, protected.
     pub patient_name: Option<Vec<u8>>,
+    /// Name of whoever passed it on, protected; none for what managers gave.
+    pub sharer_name: Option<Vec<u8>>,
 }
 
 /// `GET /api/sharing/permissions`: a patient's grants to accounts, or those a
@@ -560,7 +601,8 @@ pub async fn find_permission(
             let unknown = || Refusal::Unknown(policy::Noun::Grant);
             let row = grants::lookup(db, id)?.ok_or_else(unknown)?;
             let manages = patients::list_managers(db, row.patient)?.contains(&account);
-            if !manages && row.holder != Some(account) {
+            let passed_on = row.parent.is_some() && row.created_by == account;
+            if !manages && !passed_on && row.holder != Some(account) {
                 return Err(unknown().into());
             }
             Ok(permission(db, row, now)?)
@@ -574,7 +616,12 @@ fn permission(db: &mut Reader, row: GrantRow, now: Timestamp) -> Result<Permissi
         Some(holder) => accounts::lookup(db, holder)?.map(|a| a.name_p),
         None => None,
     };
+    let sharer_name = match row.parent {
+        Some(_) => accounts::lookup(db, row.created_by)?.map(|a| a.name_p),
+        None => None,
+    };
     Ok(Permission {
+        sharer_name,
         status: about.status(now),
         records: about.records.clone().unwrap_or_default(),
         holder_name,

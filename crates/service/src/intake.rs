@@ -9,6 +9,7 @@
 //! page at a time, and goes nowhere else.
 
 mod attachments;
+mod letterbox;
 mod normalise;
 mod store;
 
@@ -38,8 +39,9 @@ use crate::sync::{Gate, Keeper, Wait};
 use crate::{Failure, Service};
 
 use attachments::{INLINE, MAX_FILE, Pointing};
-pub(crate) use store::may_add;
+pub(crate) use letterbox::{Letter, Posted, Poster};
 use store::{Known, Piece};
+pub(crate) use store::{may_add, may_add_by};
 
 /// Open content that is gathered before it is sealed and stored, in bytes.
 const PORTION_BYTES: usize = 8 << 20;
@@ -64,6 +66,9 @@ pub(crate) struct Intake<'a> {
     pub tokens: &'a Keeper,
     /// Record types that may come in; none: all.
     pub allowed: Option<RecordTypes>,
+    /// Files that fail again are left out for now, so that one of them does not hold
+    /// up everything else.
+    pub gives_up: bool,
 }
 
 /// A page, and how far the run is once it is stored.
@@ -105,6 +110,8 @@ struct Candidate {
     identity: String,
     header: chartkey_fhir::Header,
     bytes: SecretBytes,
+    /// What people call the source: told as who it comes from.
+    author_name: Option<String>,
 }
 
 impl Intake<'_> {
@@ -143,7 +150,7 @@ impl Intake<'_> {
                 }
                 Known::There { .. } | Known::New => {}
             }
-            match self.pieces(gate, candidate, &known).await? {
+            match self.pieces(gate, candidate, &known, &mut counts).await? {
                 Fetched::Pieces(pieces) => {
                     for piece in pieces {
                         counts = counts.plus(piece.counts());
@@ -240,6 +247,7 @@ impl Intake<'_> {
                 identity: identity.clone(),
                 header: item.header.clone(),
                 bytes: SecretBytes::new(item.bytes.clone()),
+                author_name: Some(self.opened.name.to_string()),
             });
         }
     }
@@ -258,6 +266,7 @@ impl Intake<'_> {
         gate: &mut Gate,
         candidate: Candidate,
         known: &Known,
+        counts: &mut Counts,
     ) -> Result<Fetched, SyncFailure> {
         let dedup = self.opened.dedup_key();
         let pointing = Pointing::find(&candidate.resource_type, &candidate.bytes);
@@ -272,11 +281,17 @@ impl Intake<'_> {
             Err(Held::Failed(error)) => return Ok(Fetched::Failed(error)),
             Err(Held::Wait(wait)) => return Ok(Fetched::Wait(wait)),
         };
+        let mut candidate = candidate;
+        if file.is_none() {
+            counts.skipped += 1;
+            // What is like nothing that is ever served is looked at again, at the
+            // next listing: the file may be there by then.
+            candidate.served = [0; 32];
+        }
         let content = content_tag(dedup, &pointing.canonical(file.as_ref())).0;
         if let Some(item) = known.same(content, candidate.served, candidate.changed_at) {
             return Ok(Fetched::Same(item));
         }
-        let mut candidate = candidate;
         let Some(file) = file else {
             return Ok(Fetched::Pieces(vec![resource_piece(
                 candidate,
@@ -297,7 +312,7 @@ impl Intake<'_> {
         Ok(Fetched::Pieces(beside.into_iter().chain([piece]).collect()))
     }
 
-    /// The file that a resource points to; none where it will never come.
+    /// The file that a resource points to; none where it does not come.
     async fn fetch(
         &self,
         gate: &mut Gate,
@@ -320,12 +335,17 @@ impl Intake<'_> {
         gate.note(&fetched).await?;
         Ok(match fetched {
             Ok(file) => Ok(Some(file)),
-            Err(error) if error.class.is_retryable() || error.class == ErrorClass::Auth => {
-                Err(Held::Failed(error))
-            }
-            // Forbidden, gone, too large: the resource is kept, and says where
-            // the file would be.
-            Err(_) => Ok(None),
+            Err(error) => match error.class {
+                ErrorClass::Auth | ErrorClass::RateLimited => Err(Held::Failed(error)),
+                class
+                    if !self.gives_up && (class.is_retryable() || class == ErrorClass::Broken) =>
+                {
+                    Err(Held::Failed(error))
+                }
+                // Forbidden, gone, too large, failing for good: the resource is kept,
+                // and says where the file would be.
+                _ => Ok(None),
+            },
         })
     }
 
@@ -366,7 +386,7 @@ impl Intake<'_> {
         let body = if file.bytes.len() <= MAX_INLINE {
             DraftBody::Open(SecretBytes::new(file.bytes.to_vec()))
         } else {
-            self.put_blob(place, file.bytes, now).await?
+            put_blob(self.service, place, file.bytes, now).await?
         };
         let draft = Draft {
             record,
@@ -380,7 +400,7 @@ impl Intake<'_> {
                 size,
                 file_name: None,
                 header,
-                author_name: None,
+                author_name: about.author_name.clone(),
             },
             body,
             identity_tag: Some(Bytes32(tag)),
@@ -393,57 +413,57 @@ impl Intake<'_> {
             changed_at: about.changed_at,
         }))
     }
+}
 
-    /// Seals a large body into the blob store. A blob that no version comes to
-    /// name is swept.
-    async fn put_blob(
-        &self,
-        place: Place,
-        bytes: Zeroizing<Vec<u8>>,
-        now: Timestamp,
-    ) -> Result<DraftBody, SyncFailure> {
-        let mut rng = self.service.rng();
-        let batch = NewBatch::random(now, &mut rng);
-        let key = VersionKey::derive(&batch.key, place.record, place.version);
-        let (body_key, aad) = body_seal(&key, place);
-        let hash = body_hash(&bytes);
-        let sealed = stream::seal_content(&body_key, &aad, &bytes, &mut rng);
-        drop(bytes);
-        let blob = BlobId(new_id(now, &mut rng));
-        let (id, patient) = (*blob.as_bytes(), *place.patient.as_bytes());
-        let at = now.as_millisecond();
-        self.service
-            .store()
-            .write("blob.create", move |tx| {
-                blob_rows::insert(tx, id, patient, 0, at).map_err(SyncFailure::from)
-            })
-            .await?;
-        let blobs = self.service.blobs();
-        let failed = |_: BlobError| Failure::Internal("the blob store failed");
-        blobs.create(blob.into()).await.map_err(failed)?;
-        let mut offset = 0_u64;
-        for part in sealed.chunks(PART) {
-            let part = bytes::Bytes::copy_from_slice(part);
-            let len = part.len() as u64;
-            blobs
-                .append(blob.into(), offset, part)
-                .await
-                .map_err(failed)?;
-            offset += len;
-        }
-        blobs.finish(blob.into(), offset).await.map_err(failed)?;
-        self.service
-            .store()
-            .write("blob.finish", move |tx| {
-                blob_rows::update_finished(tx, id, offset).map_err(SyncFailure::from)
-            })
-            .await?;
-        Ok(DraftBody::Blob {
-            blob: blob.0,
-            hash,
-            batch,
+/// Seals a large body into the blob store. A blob that no version comes to
+/// name is swept.
+async fn put_blob(
+    service: &Service,
+    place: Place,
+    bytes: Zeroizing<Vec<u8>>,
+    now: Timestamp,
+) -> Result<DraftBody, SyncFailure> {
+    let mut rng = service.rng();
+    let batch = NewBatch::random(now, &mut rng);
+    let key = VersionKey::derive(&batch.key, place.record, place.version);
+    let (body_key, aad) = body_seal(&key, place);
+    let hash = body_hash(&bytes);
+    let sealed = stream::seal_content(&body_key, &aad, &bytes, &mut rng);
+    drop(bytes);
+    let blob = BlobId(new_id(now, &mut rng));
+    let (id, patient) = (*blob.as_bytes(), *place.patient.as_bytes());
+    let at = now.as_millisecond();
+    service
+        .store()
+        .write("blob.create", move |tx| {
+            blob_rows::insert(tx, id, patient, 0, at).map_err(SyncFailure::from)
         })
+        .await?;
+    let blobs = service.blobs();
+    let failed = |_: BlobError| Failure::Internal("the blob store failed");
+    blobs.create(blob.into()).await.map_err(failed)?;
+    let mut offset = 0_u64;
+    for part in sealed.chunks(PART) {
+        let part = bytes::Bytes::copy_from_slice(part);
+        let len = part.len() as u64;
+        blobs
+            .append(blob.into(), offset, part)
+            .await
+            .map_err(failed)?;
+        offset += len;
     }
+    blobs.finish(blob.into(), offset).await.map_err(failed)?;
+    service
+        .store()
+        .write("blob.finish", move |tx| {
+            blob_rows::update_finished(tx, id, offset).map_err(SyncFailure::from)
+        })
+        .await?;
+    Ok(DraftBody::Blob {
+        blob: blob.0,
+        hash,
+        batch,
+    })
 }
 
 enum Held {
@@ -491,7 +511,7 @@ fn resource_piece(
             size: candidate.bytes.len() as u64,
             file_name: None,
             header: candidate.header,
-            author_name: None,
+            author_name: candidate.author_name,
         },
         body: DraftBody::Open(candidate.bytes),
         identity_tag: Some(Bytes32(candidate.tag)),

@@ -153,6 +153,9 @@ pub async fn sweep(service: &Service) {
     if let Err(error) = crate::charts::sweep(service).await {
         tracing::warn!(?error, "unclaimed charts were not swept");
     }
+    if let Err(error) = crate::document_requests::sweep(service).await {
+        tracing::warn!(?error, "requests for documents were not swept");
+    }
     if let Err(error) = accounts::expire_pending(service).await {
         tracing::warn!(?error, "pending accounts were not swept");
     }

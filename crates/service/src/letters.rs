@@ -104,6 +104,17 @@ pub enum Content {
         /// When the chart is destroyed.
         at: Timestamp,
     },
+    /// See [`Letter::DocumentsAsked`]. Names whoever asks, never about whom.
+    DocumentsAsked {
+        /// Who asks: the practitioner's or practice's name.
+        asker: String,
+        /// The token of the link.
+        token: String,
+        /// Until when it counts.
+        valid_until: Timestamp,
+    },
+    /// See [`Letter::DocumentsCame`].
+    DocumentsCame,
 }
 
 /// What the mail of a link says beyond its row: the one mail that names a
@@ -168,6 +179,8 @@ impl Content {
             Self::RequestCreated => Letter::RequestCreated,
             Self::Invitation { .. } => Letter::Invitation,
             Self::ChartEndsSoon { .. } => Letter::ChartEndsSoon,
+            Self::DocumentsAsked { .. } => Letter::DocumentsAsked,
+            Self::DocumentsCame => Letter::DocumentsCame,
         }
     }
 

@@ -37,6 +37,7 @@ pub mod charts;
 pub mod claims;
 pub mod connections;
 pub mod delivery;
+pub mod document_requests;
 pub mod events;
 pub mod grants;
 pub mod idempotency;
@@ -51,6 +52,7 @@ pub mod providers;
 pub mod records;
 pub mod requests;
 pub mod sessions;
+pub mod shared_documents;
 pub mod shares;
 pub mod shl;
 pub mod sync;
@@ -74,6 +76,8 @@ pub struct Settings {
     pub caseload_types: Vec<String>,
     /// Whether mail leaves the machine; otherwise it lies in the outbox.
     pub mail_leaves: bool,
+    /// How patient synchronisation is with other systems.
+    pub pace: sync::Pace,
 }
 
 /// Who may open an account.

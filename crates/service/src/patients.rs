@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chartkey_crypto::sign::VerifyKey;
 use chartkey_domain::grants::{EndReason, GrantFacts, Holder};
 use chartkey_domain::ids::{AccountId, BatchId, GrantId, PatientId};
 use chartkey_domain::patients::MAX_MANAGERS;
@@ -96,6 +97,7 @@ pub(crate) fn grant_facts(db: &mut Reader, row: &GrantRow) -> Result<GrantFacts,
         expires_at: row.expires_at,
         may_download: row.may_download,
         may_reshare: row.may_reshare,
+        passed_on_by: row.parent.map(|_| row.created_by),
         // A word that is not known ends a grant like any other.
         ended: row.ended_at.map(|_| {
             let word = row.ended_reason.as_deref().unwrap_or_default();
@@ -359,7 +361,37 @@ pub(crate) fn append_statement(
     statement: &SignedStatement,
     now: Timestamp,
 ) -> Result<PatientStatement, Failure<RecordError>> {
+    let key = generation(tx, patient)?.sign_key;
     let read = statement.patient_statement()?;
+    if let PatientSays::Grant(terms) = &read.says
+        && terms.parent.is_some()
+    {
+        return Err(VaultError::Statement("passed on by whoever manages the record").into());
+    }
+    append_signed(tx, patient, statement, read, &key, now)
+}
+
+/// [`append_statement`] for what somebody passes on under a grant: `key` is the one
+/// that the grant's terms name. That it may be passed on has been checked.
+pub(crate) fn append_reshare(
+    tx: &mut Tx,
+    patient: PatientId,
+    statement: &SignedStatement,
+    key: &VerifyKey,
+    now: Timestamp,
+) -> Result<PatientStatement, Failure<RecordError>> {
+    let read = statement.patient_statement()?;
+    append_signed(tx, patient, statement, read, key, now)
+}
+
+fn append_signed(
+    tx: &mut Tx,
+    patient: PatientId,
+    statement: &SignedStatement,
+    read: PatientStatement,
+    key: &VerifyKey,
+    now: Timestamp,
+) -> Result<PatientStatement, Failure<RecordError>> {
     let head = patients::lookup_newest_statement(tx, patient, None)?
         .ok_or(Failure::Internal("a patient without a chain"))?;
     if read.prev != Some(Bytes32(head.hash)) || read.seq != head.seq.saturating_add(1) {
@@ -368,7 +400,7 @@ pub(crate) fn append_statement(
     if read.patient != patient.0 {
         return Err(VaultError::Statement("about another patient").into());
     }
-    if !statement.is_signed_by(&generation(tx, patient)?.sign_key) {
+    if !statement.is_signed_by(key) {
         return Err(VaultError::Statement("bad signature").into());
     }
     if let PatientSays::Generation(terms) = &read.says
@@ -819,6 +851,9 @@ fn carry_over(
             .ok_or(VaultError::Input(
                 "a grant carried over without its keyring",
             ))?;
+        if carried.reshare_key.is_some() != names_reshare_key(tx, &grant)? {
+            return Err(VaultError::Statement("carries what it may not").into());
+        }
         check_size(&keyring.keyring, MAX_KEYRING_BYTES, "keyrings.keyring")?;
         grants::update_keyring(tx, grant.id, &keyring.keyring.0, terms.generation)?;
         let cover = sealed.cover_wraps.iter().find(|c| c.grant == grant.id.0);
@@ -835,6 +870,14 @@ fn carry_over(
         }
     }
     Ok(())
+}
+
+/// Whether a grant's terms name a key by which its holder passes on.
+fn names_reshare_key(db: &mut Reader, grant: &GrantRow) -> Result<bool, Moved> {
+    let row = chartkey_store::shares::lookup_statement(db, grant.patient, grant.id)?
+        .ok_or(Failure::Internal("a grant without its statement"))?;
+    let says = signed(row)?.patient_statement()?.says;
+    Ok(matches!(says, PatientSays::Grant(terms) if terms.reshare_key.is_some()))
 }
 
 /// Ends a grant for the server's own reasons, and says so to writers.

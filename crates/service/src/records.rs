@@ -27,7 +27,7 @@ pub(crate) use read::{
     sealed_page,
 };
 pub(crate) use write::sealed_hash;
-pub use write::{MAX_INLINE_BYTES, create_records, delete_record, move_record};
+pub use write::{MAX_INLINE_BYTES, create_records, delete_record, move_record, withdraw_record};
 
 /// Errors of this noun.
 pub use chartkey_domain::records::RecordError;
@@ -47,7 +47,7 @@ pub(crate) fn record_facts(row: &RecordRow) -> RecordFacts {
         compartment: row.compartment,
         author: row.author,
         deleted: row.deleted_at.is_some(),
-        moving: false,
+        withheld: row.withdrawn_at.is_some(),
     }
 }
 

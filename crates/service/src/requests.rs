@@ -3,7 +3,7 @@
 //! inbox before they are kept.
 
 use chartkey_domain::grants::{NewTerms, Purpose};
-use chartkey_domain::ids::{GrantId, PatientId, RequestId};
+use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId, RequestId};
 use chartkey_domain::limits::Limit;
 use chartkey_domain::policy::{self, Action, Permit, Refusal, RequestFacts, Target};
 use chartkey_domain::quotas::Quota;
@@ -63,6 +63,17 @@ pub struct NewRequest {
     pub message: Option<Zeroizing<String>>,
     /// Until when access is wanted.
     pub until: Option<Timestamp>,
+    /// One record alone, for somebody else.
+    pub pass_on: Option<PassOn>,
+}
+
+/// A record that whoever asks would pass on.
+#[derive(Clone, Copy, Debug)]
+pub struct PassOn {
+    /// Which.
+    pub record: RecordId,
+    /// To whom.
+    pub to: AccountId,
 }
 
 /// A request as both sides see it.
@@ -78,6 +89,8 @@ pub struct Request {
     pub asker_type: Option<String>,
     /// Where they work.
     pub asker_organization: Option<String>,
+    /// For whom, where it is not who asks.
+    pub beneficiary_name: Option<String>,
 }
 
 /// `POST /api/sharing/requests`: asks.
@@ -143,6 +156,8 @@ pub async fn create_request(
                 wanted_until: new.until,
                 status: RequestStatus::Pending.as_str().to_owned(),
                 grant: None,
+                beneficiary: new.pass_on.map(|pass| pass.to),
+                record: new.pass_on.map(|pass| pass.record),
                 created_at: now,
                 answered_at: None,
             };
@@ -185,7 +200,13 @@ fn request(
             .map(|text| text.map(|text| text.to_string()))
     };
     let asker = asker.as_ref();
+    let beneficiary_name = match row.beneficiary {
+        Some(account) => shares::account_name(db, service, account)
+            .map_err(|failure| failure.map(|_| RequestError::Unknown))?,
+        None => None,
+    };
     Ok(Request {
+        beneficiary_name,
         status,
         asker_name: optional(columns::ACCOUNT_NAME, asker.map(|a| &a.name_p))?.unwrap_or_default(),
         asker_type: optional(
@@ -308,7 +329,7 @@ pub(crate) fn asked_terms(row: &RequestRow, now: Timestamp) -> NewTerms {
     NewTerms {
         types: row.types.iter().copied().collect(),
         kinds: row.kinds,
-        records: None,
+        records: row.record.map(|record| vec![record]),
         write_types: row.write_types.iter().copied().collect(),
         valid_from: row.created_at,
         expires_at: row.wanted_until.unwrap_or_else(|| {
@@ -348,6 +369,7 @@ pub(crate) fn take_answer(
     trail::append_by(tx, entry, caller, rng)?;
     let mut accounts = patients::list_managers(tx, row.patient)?;
     accounts.push(row.asker);
+    accounts.extend(row.beneficiary.filter(|_| grant.is_some()));
     events::tell(
         tx,
         accounts,

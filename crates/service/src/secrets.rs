@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chartkey_crypto::Secret;
 use chartkey_crypto::sign::Signature;
 use chartkey_store::patients::StatementRow;
 use chartkey_vault::statement::SignedStatement;
@@ -38,6 +39,13 @@ pub fn token_hash(service: &Service, purpose: &'static str, token: &str) -> Opti
     }
     let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(token).ok()?);
     (bytes.len() == 32).then(|| service.protect().lookup_hash(purpose, &bytes))
+}
+
+/// A token as a key: what it was made of opens what was sealed under it.
+pub fn token_secret(token: &str) -> Option<Secret> {
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(token).ok()?);
+    let bytes: [u8; 32] = bytes.as_slice().try_into().ok()?;
+    Some(Secret::from_bytes(bytes))
 }
 
 /// A statement as it is stored.

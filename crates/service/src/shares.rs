@@ -31,14 +31,15 @@ use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::grants::{GrantError, never, permit_grant, take_grant};
+use crate::grants::{GrantError, Making, never, permit_grant, take_grant};
 use crate::idempotency::Once;
 use crate::patients::{append_statement, grant_facts, permit};
 use crate::protect::Column;
 use crate::{Caller, Failure, NounError, Service, events, limits, trail};
 
 pub(crate) use letters::{
-    account_name, ask_sender, patient_birth_date, patient_name, queue_ended, queue_to_managers,
+    account_name, ask_sender, patient_birth_date, patient_name, queue_ended, queue_to_account,
+    queue_to_managers,
 };
 pub use sweep::sweep;
 
@@ -334,8 +335,15 @@ fn take_link(
     if !is_token(&sealed.token) {
         return Err(Failure::field("token", "43 characters of base64url"));
     }
-    let grant =
-        take_grant(tx, row, permit, &sealed.grant, HolderKind::Link, now).map_err(renamed)?;
+    let grant = take_grant(
+        tx,
+        row,
+        permit,
+        &sealed.grant,
+        Making::By(HolderKind::Link),
+        now,
+    )
+    .map_err(renamed)?;
     check_holder(sealed, grant.id)?;
     if grant.types.is_empty() || !grant.write_types.is_empty() || grant.may_reshare {
         return Err(Failure::field(

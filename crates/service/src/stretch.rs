@@ -69,7 +69,7 @@ pub async fn password<E: NounError>(
         .await
         .map_err(|_| Failure::Internal("the line of passwords is closed"))?;
     let work = tokio::task::spawn_blocking(move || {
-        let root = PasswordRoot::derive(&password, &salt, kdf);
+        let root = Stretched::derive(&password, &salt, kdf);
         drop(turn);
         root
     });
@@ -78,4 +78,51 @@ pub async fn password<E: NounError>(
         .map_err(|_| Failure::Internal("stretching a password"))??;
     drop(place);
     Ok(root)
+}
+
+#[cfg(not(feature = "testing"))]
+use chartkey_vault::account::PasswordRoot as Stretched;
+#[cfg(feature = "testing")]
+use remembered::Stretched;
+
+/// For tests that set up the same world hundreds of times, from the same chance:
+/// what was stretched in this process before is not stretched again, once a world
+/// says so.
+#[cfg(feature = "testing")]
+pub(crate) mod remembered {
+    use std::collections::HashMap;
+    use std::sync::{Mutex, OnceLock, PoisonError};
+
+    use chartkey_vault::VaultError;
+    use chartkey_vault::account::{PasswordRoot, SALT};
+    use chartkey_vault::protocol::KdfParams;
+
+    static KNOWN: OnceLock<Mutex<HashMap<String, PasswordRoot>>> = OnceLock::new();
+
+    /// From now on.
+    pub(crate) fn begin() {
+        KNOWN.get_or_init(Mutex::default);
+    }
+
+    pub(super) struct Stretched;
+
+    impl Stretched {
+        pub(super) fn derive(
+            password: &str,
+            salt: &[u8; SALT],
+            kdf: KdfParams,
+        ) -> Result<PasswordRoot, VaultError> {
+            let Some(known) = KNOWN.get() else {
+                return PasswordRoot::derive(password, salt, kdf);
+            };
+            let known = || known.lock().unwrap_or_else(PoisonError::into_inner);
+            let name = format!("{password} {salt:?} {kdf:?}");
+            if let Some(root) = known().get(&name) {
+                return Ok(root.clone());
+            }
+            let root = PasswordRoot::derive(password, salt, kdf)?;
+            known().insert(name, root.clone());
+            Ok(root)
+        }
+    }
 }

@@ -39,19 +39,64 @@ pub(crate) use tokens::Keeper;
 pub use tokens::store_tokens;
 
 /// Runs leased at a time, and deliveries: what one node works on at once.
-const PORTION: u32 = 4;
-/// How long a lease lasts, in seconds: longer than any call to another system.
-pub(crate) const LEASE_SECS: i64 = 180;
+const PORTION: u32 = 8;
 /// Schedules that are queued in one write.
 const DUE_PORTION: u32 = 200;
 /// Tries before something is given up: with the pauses of [`backoff`], over
 /// about a day.
 pub(crate) const MAX_TRIES: u32 = 8;
+/// How patient the engine is with other systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How long one call may take, in seconds; what is carried may add to it.
+    pub timeout_secs: u32,
+    /// The longest pause after a first failure, in seconds; it grows fourfold.
+    pub retry_secs: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            timeout_secs: 30,
+            retry_secs: 60,
+        }
+    }
+}
+
+impl Pace {
+    /// How long a lease lasts, in seconds: longer than the few calls that are made
+    /// between two looks at it.
+    pub(crate) const fn lease_secs(self) -> i64 {
+        6 * self.timeout_secs as i64
+    }
+
+    /// How long the turn to refresh a token lasts, in seconds: longer than a token
+    /// endpoint may take.
+    pub(crate) const fn turn_secs(self) -> i64 {
+        2 * self.timeout_secs as i64
+    }
+
+    /// How long after a run that somebody asked for the next one waits, in seconds.
+    pub(crate) const fn cool_down_secs(self) -> i64 {
+        self.retry_secs as i64 / 6
+    }
+
+    /// The longest pause before try number `tries` + 1, in seconds.
+    const fn ceiling_secs(self, tries: u32) -> i64 {
+        const MOST_SECS: i64 = 8 * 60 * 60;
+        let shift = 2 * tries.saturating_sub(1);
+        let grown = (self.retry_secs as i64) << if shift > 16 { 16 } else { shift };
+        if grown > MOST_SECS { MOST_SECS } else { grown }
+    }
+}
+
 /// How long runs that are over are kept, in seconds.
 const RUNS_KEPT_SECS: i64 = 30 * 24 * 60 * 60;
 /// The longest and the shortest sleep when nothing wakes the engine.
 const PAUSE: Duration = Duration::from_secs(5);
 const LEAST_PAUSE: Duration = Duration::from_millis(20);
+/// How often it is looked for what came due while something is being done.
+const GLANCE: Duration = Duration::from_millis(250);
 
 /// Unix milliseconds, for ids.
 pub(crate) fn ms(at: Timestamp) -> u64 {
@@ -59,12 +104,9 @@ pub(crate) fn ms(at: Timestamp) -> u64 {
 }
 
 /// How long to wait after failure number `attempts`: uniformly between a tenth
-/// of a ceiling and the ceiling, which is one minute at first and grows fourfold
-/// to eight hours.
-pub(crate) fn backoff(attempts: u32, chance: u32) -> i64 {
-    const FIRST_SECS: i64 = 60;
-    const MOST_SECS: i64 = 8 * 60 * 60;
-    let ceiling = (FIRST_SECS << (2 * attempts.saturating_sub(1)).min(16)).min(MOST_SECS);
+/// of a ceiling and the ceiling, which grows fourfold to eight hours.
+pub(crate) fn backoff(pace: Pace, attempts: u32, chance: u32) -> i64 {
+    let ceiling = pace.ceiling_secs(attempts);
     let least = ceiling / 10;
     least + (ceiling - least) * i64::from(chance) / i64::from(u32::MAX)
 }
@@ -77,7 +119,7 @@ pub(crate) fn again_at(
     asked: Option<Duration>,
     now: Timestamp,
 ) -> Timestamp {
-    let own = backoff(attempts, service.rng().next_u32());
+    let own = backoff(service.settings().pace, attempts, service.rng().next_u32());
     let asked = asked.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(0) + 1);
     after(now, own.max(asked).min(24 * 60 * 60))
 }
@@ -194,12 +236,38 @@ async fn queue_due(service: &Service) -> Result<usize, StoreError> {
     Ok(count)
 }
 
-async fn lease_runs(service: &Service, only: Option<SyncId>) -> Result<Vec<RunRow>, StoreError> {
-    let (node, now) = (service.0.node, service.now());
+/// Leases runs; those that a node died over are told of.
+async fn lease_runs(
+    service: &Service,
+    only: Option<SyncId>,
+    limit: u32,
+) -> Result<Vec<RunRow>, StoreError> {
+    let (node, now, mut rng) = (service.0.node, service.now(), service.rng());
+    let until = after(now, service.settings().pace.lease_secs());
     service
         .store()
         .write("sync.lease", move |tx| {
-            rows::lease_runs(tx, node, now, after(now, LEASE_SECS), only, PORTION)
+            for lost in rows::list_lost(tx, now)? {
+                pull::note_lost(tx, &lost, now, &mut rng)?;
+            }
+            rows::lease_runs(tx, node, now, until, only, limit)
+        })
+        .await
+}
+
+/// No other process works on this database, and what one before held comes back at
+/// once: what it did may have been acted upon, and is looked at like that. For
+/// whoever knows to be alone, before the first [`run_due`].
+///
+/// # Errors
+/// The database's.
+pub async fn take_over(service: &Service) -> Result<(), StoreError> {
+    let now = service.now();
+    service
+        .store()
+        .write("sync.take_over", move |tx| {
+            rows::free_leases(tx, now)?;
+            deliveries::free_leases(tx, now)
         })
         .await
 }
@@ -234,27 +302,104 @@ pub async fn next_due(service: &Service) -> Result<Option<Timestamp>, StoreError
 /// # Errors
 /// The database's.
 pub async fn run_due(service: &Service) -> Result<usize, StoreError> {
-    let mut done = 0;
-    if !is_due(service).await? {
-        return Ok(done);
-    }
-    loop {
+    let (_go_on, going_on) = watch::channel(false);
+    work(service, &going_on).await
+}
+
+/// What a node works on at once.
+#[derive(Default)]
+struct Working {
+    steps: JoinSet<(Kind, Result<(), StoreError>)>,
+    pulls: u32,
+    pushes: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Pull,
+    Push,
+}
+
+impl Working {
+    /// Leases what there is room for, and begins it; how many steps those are.
+    async fn fill(&mut self, service: &Service) -> Result<usize, StoreError> {
         let queued = queue_due(service).await?;
-        let pulls = lease_runs(service, None).await?;
-        let pushes = delivery::lease(service, None, PORTION).await?;
-        let step = pulls.len() + pushes.len();
-        if step + queued == 0 {
-            return Ok(done);
-        }
-        done += step;
-        let mut working = JoinSet::new();
+        let pulls = match PORTION - self.pulls {
+            0 => Vec::new(),
+            room => lease_runs(service, None, room).await?,
+        };
+        let pushes = match PORTION - self.pushes {
+            0 => Vec::new(),
+            room => delivery::lease(service, None, room).await?,
+        };
+        let begun = pulls.len() + pushes.len();
         for run in pulls {
-            working.spawn(pull::perform(service.clone(), run));
+            self.pulls += 1;
+            let step = pull::perform(service.clone(), run);
+            self.steps.spawn(async { (Kind::Pull, step.await) });
         }
         for push in pushes {
-            working.spawn(delivery::perform(service.clone(), push));
+            self.pushes += 1;
+            let step = delivery::perform(service.clone(), push);
+            self.steps.spawn(async { (Kind::Push, step.await) });
         }
-        finish_all(working).await?;
+        Ok(begun + queued)
+    }
+
+    /// Takes note of a step that is over.
+    fn ended(
+        &mut self,
+        step: Result<(Kind, Result<(), StoreError>), tokio::task::JoinError>,
+    ) -> Result<(), StoreError> {
+        match step {
+            Ok((Kind::Pull, result)) => {
+                self.pulls -= 1;
+                result
+            }
+            Ok((Kind::Push, result)) => {
+                self.pushes -= 1;
+                result
+            }
+            Err(error) => {
+                // What it held comes back when its lease runs out; so does its room,
+                // once everything else is over.
+                tracing::error!(panic = error.is_panic(), "a step of a sync broke off");
+                if self.steps.is_empty() {
+                    (self.pulls, self.pushes) = (0, 0);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// [`run_due`], until told to stop: then what is being done is finished, and
+/// nothing else begun. One slow system holds up its own steps and no others.
+async fn work(service: &Service, stop: &watch::Receiver<bool>) -> Result<usize, StoreError> {
+    let (mut working, mut done) = (Working::default(), 0);
+    let mut failed = Ok(());
+    loop {
+        let mut begun = 0;
+        if !*stop.borrow() && failed.is_ok() && is_due(service).await? {
+            begun = working.fill(service).await?;
+            done += begun;
+        }
+        if working.steps.is_empty() {
+            if begun == 0 {
+                return failed.map(|()| done);
+            }
+            continue;
+        }
+        tokio::select! {
+            Some(step) = working.steps.join_next() => {
+                failed = failed.and(working.ended(step));
+                while let Some(step) = working.steps.try_join_next() {
+                    failed = failed.and(working.ended(step));
+                }
+            }
+            () = service.0.wake_sync.notified() => {}
+            () = tokio::time::sleep(GLANCE) => {}
+        }
     }
 }
 
@@ -274,7 +419,7 @@ async fn finish_all(mut working: JoinSet<Result<(), StoreError>>) -> Result<(), 
 /// Works until `stop` says so: what comes due, and, when woken, at once.
 pub(crate) async fn run(service: Service, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        if let Err(error) = run_due(&service).await {
+        if let Err(error) = work(&service, &stop).await {
             tracing::warn!(?error, "syncs could not be looked at");
         }
         let pause = match next_due(&service).await {
@@ -326,11 +471,12 @@ mod tests {
 
     #[test]
     fn eight_tries_take_about_a_day() {
-        let at_most: i64 = (1..MAX_TRIES).map(|n| backoff(n, u32::MAX)).sum();
-        let at_least: i64 = (1..MAX_TRIES).map(|n| backoff(n, 0)).sum();
+        let pause = |n, chance| backoff(Pace::default(), n, chance);
+        let at_most: i64 = (1..MAX_TRIES).map(|n| pause(n, u32::MAX)).sum();
+        let at_least: i64 = (1..MAX_TRIES).map(|n| pause(n, 0)).sum();
         assert!((20 * 3_600..30 * 3_600).contains(&at_most), "{at_most}");
         assert!(at_least * 9 < at_most && at_least > 3_600, "{at_least}");
-        assert_eq!(backoff(1, u32::MAX), 60);
-        assert_eq!(backoff(40, u32::MAX), 8 * 3_600);
+        assert_eq!(pause(1, u32::MAX), 60);
+        assert_eq!(pause(40, u32::MAX), 8 * 3_600);
     }
 }

@@ -187,6 +187,7 @@ impl World {
         press: Arc<dyn LetterPress>,
         connectors: Arc<dyn Connectors>,
     ) -> Self {
+        crate::stretch::remembered::begin();
         let mail = Arc::new(CaughtMail::default());
         let blobs = Arc::new(MemoryBlobs::default());
         let service = Service::start(Parts {
@@ -204,6 +205,7 @@ impl World {
                 registration: Registration::Open,
                 caseload_types: vec!["Dietician".to_owned()],
                 mail_leaves: true,
+                pace: crate::sync::Pace::default(),
             },
         })
         .await

@@ -342,7 +342,6 @@ CREATE TABLE versions (
     version BIGINT NOT NULL,
     batch_id BLOB NOT NULL REFERENCES batches (id) ON DELETE CASCADE,
     header BLOB NOT NULL,
-    body BLOB,
     blob_id BLOB,
     size BIGINT NOT NULL,
     commitment BLOB NOT NULL,
@@ -351,6 +350,8 @@ CREATE TABLE versions (
     author_account BLOB,
     sealed_by TEXT NOT NULL,              -- account server grantee
     created_at BIGINT NOT NULL,
+    -- Last, so that lists of headers do not walk over bodies.
+    body BLOB,
     PRIMARY KEY (record_id, version)
 ) /*rows*/;
 CREATE INDEX versions_batch ON versions (batch_id);

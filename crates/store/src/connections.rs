@@ -645,6 +645,22 @@ pub fn give_turn_back(
     Ok(())
 }
 
+/// Keeps other credentials of the same kind.
+///
+/// # Errors
+/// The engine's.
+pub fn update_credentials(
+    tx: &mut Tx,
+    id: ConnectionId,
+    credentials_p: &[u8],
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE connections SET credentials_p = ?2 WHERE id = ?1",
+        params![id, credentials_p],
+    )?;
+    Ok(())
+}
+
 /// Forgets every token of a connection.
 ///
 /// # Errors

@@ -262,7 +262,8 @@ pub fn list_orphans(
         &format!(
             "SELECT {COLUMNS} FROM deliveries d JOIN records r ON r.id = d.record_id
              WHERE d.connection_id = ?1 AND d.patient_id = ?2 AND d.state = 'done' AND d.operation = 'put'
-               AND d.removed_at IS NULL AND r.deleted_at IS NOT NULL ORDER BY d.id LIMIT ?3"
+               AND d.removed_at IS NULL AND (r.deleted_at IS NOT NULL OR r.withdrawn_at IS NOT NULL)
+             ORDER BY d.id LIMIT ?3"
         ),
         params![connection, patient, limit],
         row,
@@ -285,6 +286,19 @@ pub fn supersede(
          WHERE connection_id = ?1 AND record_id = ?2 AND version < ?3 AND operation = 'put' AND unsure = 0
            AND resume_p IS NULL AND state IN ('owed', 'ready', 'handed_off', 'dead')",
         params![connection, record, version, now],
+    )
+}
+
+/// A record's versions were sealed anew: keys that wait for its deliveries open
+/// nothing any more, and are owed again.
+///
+/// # Errors
+/// The engine's.
+pub fn owe_again(tx: &mut Tx, record: RecordId, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(
+        "UPDATE deliveries SET state = 'owed', envelope = NULL, sealed_at = NULL, updated_at = ?2
+         WHERE record_id = ?1 AND operation = 'put' AND state = 'ready'",
+        params![record, now],
     )
 }
 
@@ -327,6 +341,35 @@ pub fn seal(
         params![connection, record, version, envelope, now],
     )?;
     Ok(touched == 1)
+}
+
+/// Deliveries whose lease ran out after an attempt had begun.
+///
+/// # Errors
+/// The engine's.
+pub fn list_lost(db: &mut Reader, now: Timestamp) -> Result<Vec<DeliveryRow>, StoreError> {
+    let ids: Vec<DeliveryId> = db.query(
+        "SELECT id FROM deliveries WHERE state = 'sending' AND lease_until <= ?1 AND attempts > 0",
+        params![now],
+        |row| row.get(0),
+    )?;
+    let mut lost = Vec::with_capacity(ids.len());
+    for id in ids {
+        lost.extend(lookup(db, id)?);
+    }
+    Ok(lost)
+}
+
+/// Ends every lease, for whoever is alone with the database.
+///
+/// # Errors
+/// The engine's.
+pub fn free_leases(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE deliveries SET lease_until = ?1 WHERE state = 'sending' AND lease_until > ?1",
+        params![now],
+    )
+    .map(drop)
 }
 
 /// Leases up to `limit` deliveries whose time has come and whose connection and

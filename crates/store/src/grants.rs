@@ -39,6 +39,8 @@ pub struct GrantRow {
     pub write_types: Vec<RecordType>,
     /// May re-share.
     pub may_reshare: bool,
+    /// The grant under which it was passed on, if it was.
+    pub parent: Option<GrantId>,
     /// Which account made it.
     pub created_by: AccountId,
     /// When.
@@ -73,7 +75,7 @@ pub struct GrantSeals {
 const COLUMNS: &str = "g.id, g.patient_id, g.generation, g.holder_account, g.holder_salt, g.types, g.kinds, \
      g.by_records, g.valid_from, g.expires_at, g.purpose, g.may_download, g.write_types, g.may_reshare, \
      g.created_by, g.created_at, g.updated_at, g.ended_at, g.ended_reason, g.access_count, \
-     g.download_count, g.last_accessed_at, g.last_downloaded_at, g.statement_seq";
+     g.download_count, g.last_accessed_at, g.last_downloaded_at, g.statement_seq, g.parent_id";
 
 fn types(text: &str) -> Result<Vec<RecordType>, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt("a list of record types"))
@@ -100,6 +102,7 @@ fn grant_row(row: &Row<'_>) -> Result<GrantRow, StoreError> {
         may_download: row.get(11)?,
         write_types: types(&row.get::<String>(12)?)?,
         may_reshare: row.get(13)?,
+        parent: row.get(24)?,
         created_by: row.get(14)?,
         created_at: row.get(15)?,
         updated_at: row.get(16)?,
@@ -125,9 +128,9 @@ pub fn insert(
         "INSERT INTO grants (id, patient_id, generation, holder_kind, holder_account, holder_salt, grant_key,
             types, kinds, by_records, valid_from, expires_at, purpose, may_download, write_types, may_reshare,
             created_by, created_at, updated_at, keyring, cover, cover_wrap, access_count, download_count,
-            statement_seq)
+            statement_seq, parent_id)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-            ?21, ?22, 0, 0, ?23)",
+            ?21, ?22, 0, 0, ?23, ?24)",
         params![
             grant.id,
             grant.patient,
@@ -151,7 +154,8 @@ pub fn insert(
             seals.keyring,
             seals.cover,
             seals.cover_wrap,
-            grant.statement_seq
+            grant.statement_seq,
+            grant.parent
         ],
     )?;
     for (compartment, generation, n) in holds {
@@ -334,8 +338,35 @@ pub fn list_cover_wraps(
     )
 }
 
-/// Ends a grant, and deletes what opened things for it: keyring and direct
-/// envelopes. False where it had ended already.
+/// Living grants that were passed on under this one.
+pub fn list_passed_on(db: &mut Reader, parent: GrantId) -> Result<Vec<GrantId>, StoreError> {
+    db.query(
+        "SELECT id FROM grants WHERE parent_id = ?1 AND ended_at IS NULL ORDER BY id",
+        params![parent],
+        |row| row.get(0),
+    )
+}
+
+/// Single-record grants on a patient that an account holds or made, newest first.
+pub fn list_single(
+    db: &mut Reader,
+    patient: PatientId,
+    account: AccountId,
+) -> Result<Vec<GrantRow>, StoreError> {
+    db.query(
+        &format!(
+            "SELECT {COLUMNS} FROM grants g
+             WHERE g.patient_id = ?1 AND g.by_records = 1 AND g.holder_account IS NOT NULL
+               AND (g.holder_account = ?2 OR g.created_by = ?2)
+             ORDER BY g.created_at DESC, g.id DESC"
+        ),
+        params![patient, account],
+        grant_row,
+    )
+}
+
+/// Ends a grant and what was passed on under it, and deletes what opened things
+/// for these: keyrings and direct envelopes. False where it had ended already.
 pub fn end(tx: &mut Tx, id: GrantId, reason: &str, now: Timestamp) -> Result<bool, StoreError> {
     let ended = tx.execute(
         "UPDATE grants SET ended_at = ?2, ended_reason = ?3, updated_at = ?2, keyring = ?4
@@ -344,6 +375,10 @@ pub fn end(tx: &mut Tx, id: GrantId, reason: &str, now: Timestamp) -> Result<boo
     )?;
     delete_envelopes(tx, id)?;
     crate::deliveries::cancel_grant(tx, id, now)?;
+    // What was passed on is never passed on again: this ends.
+    for child in list_passed_on(tx, id)? {
+        end(tx, child, reason, now)?;
+    }
     Ok(ended > 0)
 }
 

@@ -16,6 +16,8 @@ pub mod blobs;
 pub mod charts;
 pub mod connections;
 pub mod deliveries;
+pub mod directory;
+pub mod document_requests;
 pub mod engine;
 pub mod events;
 pub mod grants;

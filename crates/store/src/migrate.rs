@@ -11,6 +11,8 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../migrations/0002_practice.sql")),
     (4, include_str!("../migrations/0004_grant_statements.sql")),
     (5, include_str!("../migrations/0005_sync.sql")),
+    (7, include_str!("../migrations/0007_directory.sql")),
+    (8, include_str!("../migrations/0008_documents.sql")),
 ];
 
 /// Brings the database to the newest version, each migration in its own

@@ -39,6 +39,8 @@ pub struct RecordRow {
     pub updated_at: Timestamp,
     /// When it was deleted, if it was.
     pub deleted_at: Option<Timestamp>,
+    /// When its author took it back, if they did: only managers read it.
+    pub withdrawn_at: Option<Timestamp>,
 }
 
 /// One version, sealed.
@@ -71,8 +73,8 @@ pub struct VersionRow {
 }
 
 const RECORD: &str = "r.id, r.patient_id, r.compartment, r.supporting, r.version, r.identity_tag, r.source, \
-     r.author_account, r.created_at, r.updated_at, r.deleted_at";
-const RECORD_COLUMNS: usize = 11;
+     r.author_account, r.created_at, r.updated_at, r.deleted_at, r.withdrawn_at";
+const RECORD_COLUMNS: usize = 12;
 
 fn record_row(row: &Row<'_>) -> Result<RecordRow, StoreError> {
     Ok(RecordRow {
@@ -87,6 +89,7 @@ fn record_row(row: &Row<'_>) -> Result<RecordRow, StoreError> {
         created_at: row.get(8)?,
         updated_at: row.get(9)?,
         deleted_at: row.get(10)?,
+        withdrawn_at: row.get(11)?,
     })
 }
 
@@ -142,7 +145,7 @@ fn scope_clause(permit: &Permit, sql: &mut String, values: &mut Vec<Value<'_>>) 
         }
         return;
     };
-    sql.push_str(" AND (1 = 0");
+    sql.push_str(" AND r.withdrawn_at IS NULL AND (1 = 0");
     for coverage in &within.reads {
         coverage_clause(coverage, sql, values);
     }
@@ -440,6 +443,23 @@ pub fn delete(
         return Ok(Vec::new());
     }
     delete_versions(tx, id)
+}
+
+/// Takes a record back for its author: it stays, for managers alone. False where
+/// it was taken back or deleted before. Nothing that comes later is taken for the
+/// same.
+pub fn withdraw(
+    tx: &mut Tx,
+    patient: PatientId,
+    id: RecordId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let withdrawn = tx.execute(
+        "UPDATE records SET withdrawn_at = ?3, identity_tag = NULL
+         WHERE id = ?1 AND patient_id = ?2 AND deleted_at IS NULL AND withdrawn_at IS NULL",
+        params![id, patient, now],
+    )?;
+    Ok(withdrawn == 1)
 }
 
 /// Removes every version of a record, and the batches that held nothing else.

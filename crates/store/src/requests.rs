@@ -1,7 +1,7 @@
 //! Requests for access: a provider asks a patient. The message is sealed to
 //! the patient's inbox.
 
-use chartkey_domain::ids::{AccountId, GrantId, PatientId, RequestId};
+use chartkey_domain::ids::{AccountId, GrantId, PatientId, RecordId, RequestId};
 use chartkey_fhir::{Kinds, RecordType};
 use jiff::Timestamp;
 
@@ -32,6 +32,10 @@ pub struct RequestRow {
     pub status: String,
     /// The grant that answered it.
     pub grant: Option<GrantId>,
+    /// For whom, where it is not who asks.
+    pub beneficiary: Option<AccountId>,
+    /// The one record that it is about, where it is about one.
+    pub record: Option<RecordId>,
     /// When it was asked.
     pub created_at: Timestamp,
     /// When it was answered.
@@ -39,7 +43,7 @@ pub struct RequestRow {
 }
 
 const COLUMNS: &str = "id, patient_id, provider_id, types, kinds, write_types, purpose, message_sealed, wanted_until, \
-     status, grant_id, created_at, answered_at";
+     status, grant_id, created_at, answered_at, for_account, record_id";
 
 fn types(text: &str) -> Result<Vec<RecordType>, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt("a list of record types"))
@@ -64,6 +68,8 @@ fn request_row(row: &Row<'_>) -> Result<RequestRow, StoreError> {
         grant: row.get(10)?,
         created_at: row.get(11)?,
         answered_at: row.get(12)?,
+        beneficiary: row.get(13)?,
+        record: row.get(14)?,
     })
 }
 
@@ -72,7 +78,7 @@ pub fn insert(tx: &mut Tx, request: &RequestRow) -> Result<(), StoreError> {
     tx.execute(
         &format!(
             "INSERT INTO access_requests ({COLUMNS})
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
         ),
         params![
             request.id,
@@ -87,7 +93,9 @@ pub fn insert(tx: &mut Tx, request: &RequestRow) -> Result<(), StoreError> {
             request.status,
             request.grant,
             request.created_at,
-            request.answered_at
+            request.answered_at,
+            request.beneficiary,
+            request.record
         ],
     )?;
     Ok(())

@@ -184,6 +184,35 @@ pub fn adopt(tx: &mut Tx, id: SyncId, sync: SyncId, now: Timestamp) -> Result<()
     Ok(())
 }
 
+/// Runs whose lease ran out.
+///
+/// # Errors
+/// The engine's.
+pub fn list_lost(db: &mut Reader, now: Timestamp) -> Result<Vec<RunRow>, StoreError> {
+    let ids: Vec<SyncId> = db.query(
+        "SELECT id FROM sync_runs WHERE state = 'running' AND lease_until <= ?1",
+        params![now],
+        |row| row.get(0),
+    )?;
+    let mut lost = Vec::with_capacity(ids.len());
+    for id in ids {
+        lost.extend(lookup_run(db, id)?);
+    }
+    Ok(lost)
+}
+
+/// Ends every lease, for whoever is alone with the database.
+///
+/// # Errors
+/// The engine's.
+pub fn free_leases(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE sync_runs SET lease_until = ?1 WHERE state = 'running' AND lease_until > ?1",
+        params![now],
+    )
+    .map(drop)
+}
+
 /// Leases up to `limit` queued runs whose time has come and whose connection
 /// may be used: those that people asked for first, then the owners take turns.
 /// Runs whose lease ran out wait again, from their checkpoint; their loss

@@ -47,6 +47,7 @@ impl From<KdfParams> for Params {
 }
 
 /// A stretched password: both halves of what it gives.
+#[derive(Clone)]
 pub struct PasswordRoot(Secret);
 
 impl PasswordRoot {

@@ -14,7 +14,9 @@ use crate::{
     epoch::Epoch,
     error::VaultError,
     protocol::ServerEnd,
-    statement::{GenerationTerms, GrantTerms, ManagerRef, PatientSays, SignedStatement},
+    statement::{
+        GenerationTerms, GrantTerms, ManagerRef, PatientSays, PatientStatement, SignedStatement,
+    },
 };
 
 /// The newest statement of a chain: its position and hash.
@@ -150,7 +152,7 @@ impl Chain {
         {
             return Err(VaultError::Statement("out of place in its chain"));
         }
-        if !signed.is_signed_by(&self.sign_key) {
+        if !signed.is_signed_by(self.signer_of(&statement)?) {
             return Err(VaultError::Statement("bad signature"));
         }
         match statement.says {
@@ -166,7 +168,13 @@ impl Chain {
                 if known.terms.expires_at <= statement.at {
                     return Err(VaultError::Statement("an ended grant is never extended"));
                 }
+                if known.terms.parent.is_some() && known.terms.expires_at < expires_at {
+                    return Err(VaultError::Statement("a re-share is never extended"));
+                }
                 known.terms.expires_at = expires_at;
+                for child in self.passed_on_mut(grant) {
+                    child.terms.expires_at = child.terms.expires_at.min(expires_at);
+                }
             }
             PatientSays::End { grant } => {
                 let at = statement.at;
@@ -175,6 +183,7 @@ impl Chain {
                     .get_mut(&grant)
                     .ok_or(VaultError::Statement("unknown grant"))?;
                 known.ended_at.get_or_insert(at);
+                self.end_passed_on(grant, at);
             }
             PatientSays::Epochs { begun, reissued } => self.take_epochs(&begun, &reissued)?,
         }
@@ -184,6 +193,40 @@ impl Chain {
         };
         self.hashes.push(self.head.hash);
         Ok(())
+    }
+
+    /// Whose signature a statement needs: the patient's, and for a re-share that of
+    /// whoever holds the grant it is made under.
+    fn signer_of(&self, statement: &PatientStatement) -> Result<&VerifyKey, VaultError> {
+        let PatientSays::Grant(terms) = &statement.says else {
+            return Ok(&self.sign_key);
+        };
+        let Some(parent) = terms.parent else {
+            return Ok(&self.sign_key);
+        };
+        let held = self
+            .grants
+            .get(&parent)
+            .filter(|g| !g.is_ended(statement.at))
+            .ok_or(VaultError::Statement("re-shares nothing that lives"))?;
+        if !terms.is_reshare_of(&held.terms) {
+            return Err(VaultError::Statement("a re-share that is wider"));
+        }
+        let key = held.terms.reshare_key.as_ref();
+        key.ok_or(VaultError::Statement("not to be re-shared"))
+    }
+
+    /// The grants that were passed on under one.
+    fn passed_on_mut(&mut self, parent: Id) -> impl Iterator<Item = &mut ChainGrant> {
+        self.grants
+            .values_mut()
+            .filter(move |g| g.terms.parent == Some(parent))
+    }
+
+    fn end_passed_on(&mut self, parent: Id, at: Timestamp) {
+        for child in self.passed_on_mut(parent) {
+            child.ended_at.get_or_insert(at);
+        }
     }
 
     fn living_mut(&mut self, grant: Id) -> Result<&mut ChainGrant, VaultError> {
@@ -256,7 +299,11 @@ impl Chain {
         let mut carried = BTreeSet::new();
         for carry in terms.carries {
             let known = self.living_mut(carry.grant)?;
+            if carry.reshare_key.is_some() != known.terms.reshare_key.is_some() {
+                return Err(VaultError::Statement("carries what it may not"));
+            }
             known.terms.grant_key = carry.grant_key;
+            known.terms.reshare_key = carry.reshare_key;
             known.holds = BTreeMap::new();
             for (compartment, epoch) in carry.holds {
                 if epoch != first || !known.terms.covers(compartment) {
@@ -267,7 +314,8 @@ impl Chain {
             carried.insert(carry.grant);
         }
         for (id, grant) in &mut self.grants {
-            if !carried.contains(id) {
+            let with_parent = grant.terms.parent.is_none_or(|p| carried.contains(&p));
+            if !carried.contains(id) || !with_parent {
                 grant.ended_at.get_or_insert(at);
             }
         }
@@ -285,6 +333,7 @@ impl Chain {
         for end in ended {
             if let Some(grant) = self.grants.get_mut(&end.grant) {
                 grant.ended_at.get_or_insert(end.at);
+                self.end_passed_on(end.grant, end.at);
             }
         }
     }

@@ -418,7 +418,13 @@ impl<T: Transport + MaybeSend> Client<T> {
             .filter(|h| h.kind == HolderKind::Account)
             .map(|h| h.holder)
             .collect();
-        let accounts = self.holder_keys(grantees).await?;
+        let mut accounts = self.holder_keys(grantees).await?;
+        // Who is about to have new keys is sealed to by those.
+        for manager in managers {
+            if let Some(keys) = accounts.get_mut(&manager.account) {
+                *keys = manager.clone();
+            }
+        }
         let singles = self.singles(open, act.now).await?;
         granting::begin_generation(open, managers, &accounts, &singles, act.now, act.rng)
     }

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use chartkey_crypto::{
-    Secret, SecretBytes, encode,
+    Secret, SecretBytes, derive, encode,
     seal::{self, KemPrivate, KemPublic},
-    secret, wrap,
+    secret,
+    sign::SigningKey,
+    wrap,
 };
 use chartkey_fhir::Compartment;
 use rand_core::CryptoRng;
@@ -73,6 +75,11 @@ impl From<VerifiedAccount> for HolderKey {
             key: account.kem_key,
         }
     }
+}
+
+/// Signs what a grant's holder passes on; `seed` is the grant's own.
+pub fn reshare_key(seed: &Secret) -> SigningKey {
+    SigningKey::from_secret(&derive(seed, "grant/reshare", &[]))
 }
 
 /// One compartment key in a keyring.
@@ -156,6 +163,22 @@ impl Keyring {
             compartments: Vec::new(),
             versions,
         }
+    }
+
+    /// A keyring of single records that a grant's holder passes on, with a seed of
+    /// their own making.
+    pub const fn passed_on(grant: Id, seed: Secret, versions: Vec<HeldVersion>) -> Self {
+        Self {
+            grant,
+            seed,
+            compartments: Vec::new(),
+            versions,
+        }
+    }
+
+    /// Signs what the holder passes on.
+    pub fn reshare_key(&self) -> SigningKey {
+        reshare_key(&self.seed)
     }
 
     /// The grant's private key.

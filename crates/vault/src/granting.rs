@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chartkey_crypto::{Secret, seal::KemPublic};
-use chartkey_fhir::{Kinds, RecordType};
+use chartkey_fhir::{Compartment, Kinds, RecordType};
 use jiff::Timestamp;
 use rand_core::CryptoRng;
 
@@ -13,7 +13,7 @@ use crate::{
     bytes::{Bytes, Bytes32},
     epoch::Epoch,
     error::VaultError,
-    grant::{Cover, HeldVersion, HolderKey, Keyring},
+    grant::{Cover, HeldVersion, HolderKey, Keyring, reshare_key},
     keys::{PatientSeed, epoch_link_aad},
     patient::OpenPatient,
     protocol::{
@@ -88,6 +88,10 @@ pub fn make_grant(
         may_download: new.may_download,
         write_types: new.write_types.clone(),
         may_reshare: new.may_reshare,
+        reshare_key: new
+            .may_reshare
+            .then(|| reshare_key(&seed.grant_seed(new.grant)).verify_key()),
+        parent: None,
         holds: Vec::new(),
     };
     let keyring = if let Some(versions) = &new.versions {
@@ -110,6 +114,112 @@ pub fn make_grant(
         cover: new.cover.seal(patient, new.grant, &new.holder, rng)?,
         cover_wrap: new.cover.wrap(patient, new.grant, seed, rng)?,
     })
+}
+
+/// A single record that a grant's holder passes on.
+#[derive(Debug)]
+pub struct NewReshare {
+    /// UUIDv7.
+    pub grant: Id,
+    /// To whom.
+    pub holder: HolderKey,
+    /// Where the record lies.
+    pub compartment: Compartment,
+    /// The key of its current version.
+    pub version: HeldVersion,
+    /// Till when; the parent's end where that is earlier.
+    pub expires_at: Timestamp,
+    /// Coded purpose of use.
+    pub purpose: String,
+    /// Names and words; for the holder alone, since whoever passes on has no key of
+    /// the managers'.
+    pub cover: Cover,
+}
+
+/// Passes a record on under a grant that the caller holds: the terms are signed
+/// with the key that the grant's own terms name, so that everybody who reads the
+/// chain can check them, and nobody learns who holds what.
+///
+/// # Errors
+/// [`VaultError::NoKey`] where no grant of the caller's lets it.
+pub fn make_reshare(
+    open: &OpenPatient,
+    new: &NewReshare,
+    now: Timestamp,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<SealedGrant, VaultError> {
+    let patient = open.keys.patient();
+    let (parent, held) = reshared_under(open, new.version.record, new.compartment, now)?;
+    let seed = Secret::random(rng);
+    let salt = Bytes32(*Secret::random(rng).as_bytes());
+    let holder = new.holder.holder_id(new.grant);
+    let sealed_to = new.holder.sealed_to(&salt);
+    let terms = GrantTerms {
+        grant: new.grant,
+        generation: open.chain.generation(),
+        grant_key: KemPublic::of(&seed),
+        holder_kind: HolderKind::Account,
+        holder_hash: holder_hash(&salt, holder, &sealed_to),
+        sealed_to,
+        types: vec![new.compartment.record_type],
+        kinds: new.compartment.kinds,
+        records: Some(vec![new.version.record]),
+        valid_from: now,
+        expires_at: new.expires_at.min(parent.expires_at),
+        purpose: new.purpose.clone(),
+        may_download: parent.may_download,
+        write_types: Vec::new(),
+        may_reshare: false,
+        reshare_key: None,
+        parent: Some(parent.grant),
+        holds: Vec::new(),
+    };
+    if !terms.is_reshare_of(parent) {
+        return Err(VaultError::NoKey);
+    }
+    let keyring = Keyring::passed_on(new.grant, seed, vec![new.version.clone()]);
+    let head = open.chain.head();
+    let statement = PatientStatement {
+        patient,
+        seq: head.seq.saturating_add(1),
+        prev: Some(head.hash),
+        at: now,
+        says: PatientSays::Grant(terms),
+    };
+    Ok(SealedGrant {
+        patient,
+        grants_version: open.grants_version,
+        statement: SignedStatement::sign(&statement, &held.reshare_key(), None)?,
+        holder,
+        salt,
+        keyring: keyring.seal(patient, &new.holder, rng)?,
+        cover: new.cover.seal(patient, new.grant, &new.holder, rng)?,
+        cover_wrap: Bytes(Vec::new()),
+    })
+}
+
+/// The longest of the caller's living grants under which a record may be passed
+/// on, with its keyring.
+fn reshared_under(
+    open: &OpenPatient,
+    record: Id,
+    compartment: Compartment,
+    now: Timestamp,
+) -> Result<(&GrantTerms, &Keyring), VaultError> {
+    open.keys
+        .keyrings()
+        .iter()
+        .filter_map(|keyring| {
+            let known = open.chain.grant(keyring.grant)?;
+            let terms = &known.terms;
+            let covers = terms.covers(compartment) || terms.names(record, compartment);
+            let key = terms.reshare_key.as_ref()?;
+            let mine = keyring.reshare_key().verify_key() == *key;
+            let counts = !known.is_ended(now) && terms.valid_from <= now;
+            (covers && mine && counts && terms.may_reshare).then_some((terms, keyring))
+        })
+        .max_by_key(|(terms, _)| terms.expires_at)
+        .ok_or(VaultError::NoKey)
 }
 
 fn record_ids(versions: &[HeldVersion]) -> Vec<Id> {
@@ -229,6 +339,12 @@ fn carry_over(
         if grant.terms.holder_kind != HolderKind::Account {
             continue;
         }
+        // What was passed on lives no longer than what it was passed on under.
+        if let Some(parent) = grant.terms.parent
+            && !carried.carries.iter().any(|c| c.grant == parent)
+        {
+            continue;
+        }
         let holder = match holder_key(open, &grant.terms, accounts) {
             Err(VaultError::NoKey) => continue,
             other => other?,
@@ -246,6 +362,11 @@ fn carry_over(
         carried.carries.push(CarriedGrant {
             grant: id,
             grant_key: KemPublic::of(&seed.grant_seed(id)),
+            reshare_key: grant
+                .terms
+                .reshare_key
+                .as_ref()
+                .map(|_| reshare_key(&seed.grant_seed(id)).verify_key()),
             holds,
         });
         carried.keyrings.push(ReissuedKeyring {
@@ -262,9 +383,7 @@ fn carry_over(
     Ok(carried)
 }
 
-fn collect_holds(
-    holds: &BTreeMap<chartkey_fhir::Compartment, Epoch>,
-) -> Vec<(chartkey_fhir::Compartment, Epoch)> {
+fn collect_holds(holds: &BTreeMap<Compartment, Epoch>) -> Vec<(Compartment, Epoch)> {
     holds.iter().map(|(c, e)| (*c, *e)).collect()
 }
 

@@ -21,6 +21,7 @@
 //! | [`moving`], [`rekey`], [`claim`] | re-classified records; new keys for an account; charts taken over |
 //! | [`import`], [`large`], [`reading`], [`contents`] | imports, large files; lists, contents, what they tell |
 //! | [`http`], [`session`], [`sharing`], [`visit`] | the protocol over HTTP; ways in, grants and links over it; a link's reader |
+//! | [`charts`], [`delivering`] | charts and claims, destinations, over it |
 //! | [`protocol`] | the messages |
 
 pub mod account;
@@ -28,9 +29,11 @@ pub mod asking;
 pub mod bundle;
 pub mod bytes;
 pub mod chain;
+pub mod charts;
 pub mod claim;
 pub mod client;
 pub mod contents;
+pub mod delivering;
 pub mod delivery;
 pub mod epoch;
 pub mod error;

@@ -12,7 +12,7 @@ use crate::{
     grant::{HolderKey, Keyring},
     keys::AccountSecrets,
     patient::OpenPatient,
-    protocol::{AccountKeys, KdfParams, ReissuedKeyring, SealedRekey},
+    protocol::{AccountKeys, KdfParams, ReissuedKeyring, SealedGeneration, SealedRekey},
     transport::{MaybeSend, Transport},
 };
 
@@ -74,7 +74,9 @@ impl<T: Transport + MaybeSend> Client<T> {
             let open = self.settle(*patient, act).await?;
             if open.manager.is_some() {
                 let managers = self.managers_after(&open, &after).await?;
-                generations.push(self.seal_generation(&open, &managers, act).await?.0);
+                let generation = self.seal_generation(&open, &managers, act).await?.0;
+                keyrings.extend(own_keyrings(&open, new.account(), &generation));
+                generations.push(generation);
             } else {
                 keyrings.extend(reseal_keyrings(&open, &after, act)?);
             }
@@ -131,6 +133,18 @@ impl<T: Transport + MaybeSend> Client<T> {
         }
         Ok(managers)
     }
+}
+
+/// What a manager holds as grantee besides: whoever opened a chart keeps a grant
+/// of it. The generation carries it, sealed to the new keys.
+fn own_keyrings(open: &OpenPatient, me: Id, generation: &SealedGeneration) -> Vec<ReissuedKeyring> {
+    let holders = open.manager.as_ref().map(|view| &view.holders);
+    let is_own = |grant: &Id| {
+        let holder = holders.and_then(|holders| holders.get(grant));
+        holder.is_some_and(|h| h.holder == me)
+    };
+    let carried = generation.keyrings.iter();
+    carried.filter(|k| is_own(&k.grant)).cloned().collect()
 }
 
 fn reseal_keyrings(

@@ -172,6 +172,19 @@ impl<F: Fetch> Http<F> {
         done(&self.carry("POST", path, SEALED, &[], Some(&body)).await?)
     }
 
+    /// Stretches the password of an account that changes its keys, for
+    /// [`Client::rekey`](crate::Client::rekey). Whether it *is* the account's, the
+    /// caller has shown before by signing in with it: a slip of the finger must not
+    /// become the password.
+    pub async fn stretch_again(
+        &self,
+        email: &str,
+        password: &str,
+    ) -> Result<(PasswordRoot, KdfParams), VaultError> {
+        check(password)?;
+        self.stretch(email, password).await
+    }
+
     /// Comes back with a recovery code: a new password, a new code, signed in.
     pub async fn recover(
         &self,

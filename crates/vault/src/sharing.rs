@@ -15,13 +15,14 @@ use crate::{
     contents::{Held, collection},
     error::VaultError,
     grant::{Cover, HeldVersion, HolderKey},
-    granting::{self, NewGrant},
+    granting::{self, NewGrant, NewReshare},
     http::{Fetch, Http, SEALED, done},
     keys::LinkKey,
     link::{self, OpenLinkFile, ShlFlags, Shlink},
     patient::OpenPatient,
     protocol::{SealedGrant, SealedLink, SealedRecord},
     read::BatchKeys,
+    statement::PatientSays,
     transport::{MaybeSend, SealedQuery, Transport},
     write::new_id,
 };
@@ -190,6 +191,41 @@ impl<T: Transport + MaybeSend> Client<T> {
         let new = wish.new_grant(id, holder, versions, act.now);
         self.grant(patient, &new, act).await?;
         Ok(id)
+    }
+
+    /// What passes a record on under a grant of the caller's; the server stores it.
+    ///
+    /// # Errors
+    /// [`VaultError::NoKey`] where no grant lets it.
+    pub async fn seal_reshare(
+        &mut self,
+        record: Id,
+        account: Id,
+        expires_at: Timestamp,
+        cover: &Cover,
+        act: &mut Act<'_>,
+    ) -> Result<SealedGrant, VaultError> {
+        let holder = self.holder(account).await?;
+        let page = self.transport.find(record).await?;
+        let found = page.items.first().filter(|found| found.id == record);
+        let found = found.ok_or(VaultError::NoKey)?;
+        let open = self.open(found.patient).await?;
+        let batches = BatchKeys::of_page(&page, &open.keys, Some(&self.account));
+        let version = HeldVersion {
+            record,
+            version: found.version,
+            key: batches.version_key(found, &open.keys)?.secret().clone(),
+        };
+        let new = NewReshare {
+            grant: new_id(act.now, act.rng),
+            holder,
+            compartment: found.compartment,
+            version,
+            expires_at,
+            purpose: "TREAT".to_owned(),
+            cover: cover.clone(),
+        };
+        granting::make_reshare(&open, &new, act.now, act.rng)
     }
 
     async fn held_versions(
@@ -364,6 +400,39 @@ impl<F: Fetch + MaybeSend> Client<Http<F>> {
                 Ok(()) => {
                     self.remember(&sealed.statement);
                     return Ok(id);
+                }
+            }
+        }
+        Err(VaultError::Conflict("compartment.moved".into()))
+    }
+
+    /// Passes a record on to another practitioner under a grant of the caller's.
+    pub async fn reshare(
+        &mut self,
+        record: Id,
+        account: Id,
+        expires_at: Timestamp,
+        cover: &Cover,
+        act: &mut Act<'_>,
+    ) -> Result<Id, VaultError> {
+        for _ in 0..TRIES {
+            let sealed = self
+                .seal_reshare(record, account, expires_at, cover, act)
+                .await?;
+            let grant = match sealed.statement.patient_statement()?.says {
+                PatientSays::Grant(terms) => terms.grant,
+                _ => return Err(VaultError::Internal),
+            };
+            let path = format!("/api/v1/documents/{record}/share");
+            let answer = self
+                .transport
+                .carry("POST", path, SEALED, &[], Some(&sealed));
+            match done(&answer.await?) {
+                Err(e) if e.is_conflict() => {}
+                Err(e) => return Err(e),
+                Ok(()) => {
+                    self.remember(&sealed.statement);
+                    return Ok(grant);
                 }
             }
         }

@@ -121,7 +121,8 @@ pub enum PatientSays {
     /// generation's key, cosigned by the new; the first by itself, cosigned by
     /// the account that begins the record.
     Generation(GenerationTerms),
-    /// A grant is made.
+    /// A grant is made. Signed by the patient's key; a re-share by the key that
+    /// its parent names.
     Grant(GrantTerms),
     /// A living grant ends earlier or later than it said before.
     Terms {
@@ -175,6 +176,9 @@ pub struct CarriedGrant {
     pub grant: Id,
     /// Replaces the key in its terms.
     pub grant_key: KemPublic,
+    /// Replaces the other key in its terms, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reshare_key: Option<VerifyKey>,
     /// What the holder's new keyring opens.
     pub holds: Vec<(Compartment, Epoch)>,
 }
@@ -226,6 +230,12 @@ pub struct GrantTerms {
     pub write_types: Vec<RecordType>,
     /// May the holder re-share.
     pub may_reshare: bool,
+    /// Verifies what the holder re-shares; absent where they may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reshare_key: Option<VerifyKey>,
+    /// For a re-share: the grant whose holder made it, and with which it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Id>,
     /// Compartment keys in the keyring.
     pub holds: Vec<(Compartment, Epoch)>,
 }
@@ -244,6 +254,29 @@ impl GrantTerms {
         self.records.as_ref().is_some_and(|r| r.contains(&record))
             && self.types.contains(&compartment.record_type)
             && compartment.kinds.is_subset_of(self.kinds)
+    }
+
+    /// Whether these are terms that a holder of `parent` may pass on: single
+    /// records, no wider, no longer, and not to be passed on again.
+    pub fn is_reshare_of(&self, parent: &Self) -> bool {
+        let named = match (&self.records, &parent.records) {
+            (None, _) => false,
+            (Some(some), None) => !some.is_empty(),
+            (Some(some), Some(all)) => !some.is_empty() && some.iter().all(|id| all.contains(id)),
+        };
+        named
+            && parent.may_reshare
+            && parent.parent.is_none()
+            && self.parent == Some(parent.grant)
+            && self.holder_kind == HolderKind::Account
+            && !self.may_reshare
+            && self.reshare_key.is_none()
+            && self.write_types.is_empty()
+            && self.types.iter().all(|t| parent.types.contains(t))
+            && self.kinds.is_subset_of(parent.kinds)
+            && self.valid_from >= parent.valid_from
+            && self.expires_at <= parent.expires_at
+            && (parent.may_download || !self.may_download)
     }
 }
 

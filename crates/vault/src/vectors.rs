@@ -1,5 +1,6 @@
 //! The frozen vectors of the vault's own formats, checked the same way natively
-//! and as WebAssembly. Suite 1's are `chartkey_crypto`'s.
+//! and as WebAssembly. Suite 1's are `chartkey_crypto`'s; those of destinations
+//! and claims came later and have files of their own.
 //!
 //! `vectors/vault1.json` is add-only: what was once sealed must open for ever,
 //! what was once derived must come out again, what was once signed must hold.
@@ -72,7 +73,9 @@ pub fn check_all() -> Result<usize, String> {
         + all("link", &file.link, LinkCase::holds)?
         + all("request", &file.request, RequestCase::holds)?
         + all("identity_tag", &file.identity_tag, IdentityTagCase::holds)?
-        + all("content_tag", &file.content_tag, ContentTagCase::holds)?)
+        + all("content_tag", &file.content_tag, ContentTagCase::holds)?
+        + delivery::check()?
+        + claim::check()?)
 }
 
 fn all<T>(name: &str, cases: &[T], holds: fn(&T) -> Option<bool>) -> Result<usize, String> {
@@ -130,6 +133,10 @@ macro_rules! cases {
         )*
     };
 }
+
+// After the macro that they use.
+mod claim;
+mod delivery;
 
 cases! {
     File {

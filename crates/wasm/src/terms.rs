@@ -228,6 +228,15 @@ impl TermsView {
     }
 }
 
+/// A record to pass on.
+#[derive(Deserialize)]
+pub struct PassingView {
+    /// Till when.
+    pub expires_at: Timestamp,
+    /// Names and words, seen by whoever gets it.
+    pub cover: Cover,
+}
+
 /// A link to make.
 #[derive(Deserialize)]
 pub struct NewLinkView {

@@ -27,7 +27,7 @@ use crate::fetch::{Carry, JsFetch};
 use crate::said::{act, chance, hear, id, now, refuse, say};
 use crate::terms::{
     CoverView, FingerprintView, ImportView, ListView, MadeLinkView, NewLinkView, NewView,
-    PatientView, TermsView,
+    PassingView, PatientView, TermsView,
 };
 use crate::views::RecordView;
 
@@ -98,7 +98,7 @@ impl Vault {
         }
     }
 
-    fn client(&mut self) -> Result<&mut Client<Http<JsFetch>>, JsValue> {
+    pub(crate) fn client(&mut self) -> Result<&mut Client<Http<JsFetch>>, JsValue> {
         let locked = || {
             refuse(VaultError::Refused {
                 status: 401,
@@ -242,7 +242,7 @@ impl Vault {
     }
 
     /// Opens the patient where that has not happened yet.
-    async fn ready(&mut self, patient: Id) -> Result<(), JsValue> {
+    pub(crate) async fn ready(&mut self, patient: Id) -> Result<(), JsValue> {
         if !self.patients.contains_key(&patient) {
             let open = self.client()?.open(patient).await.map_err(refuse)?;
             self.patients.insert(patient, (open, None));
@@ -250,12 +250,20 @@ impl Vault {
         Ok(())
     }
 
+    /// What was opened of a patient is of before a change.
+    pub(crate) fn forget_patient(&mut self, patient: Id) {
+        self.patients.remove(&patient);
+    }
+
     fn opened(&self, patient: Id) -> Result<&OpenPatient, JsValue> {
         let found = self.patients.get(&patient).map(|(open, _)| open);
         found.ok_or_else(|| refuse(VaultError::NoKey))
     }
 
-    fn both(&mut self, patient: Id) -> Result<(&mut Client<Http<JsFetch>>, &OpenPatient), JsValue> {
+    pub(crate) fn both(
+        &mut self,
+        patient: Id,
+    ) -> Result<(&mut Client<Http<JsFetch>>, &OpenPatient), JsValue> {
         match (&mut self.open, self.patients.get(&patient)) {
             (Some(client), Some((open, _))) => Ok((client, open)),
             _ => Err(refuse(VaultError::NoKey)),
@@ -537,6 +545,29 @@ impl Vault {
         made.await.map_err(refuse)?;
         self.patients.remove(&patient);
         Ok(())
+    }
+
+    /// Passes a record on to another practitioner under a grant that allows it:
+    /// `{expires_at, cover: {patient_name, birth_date?, sender, recipient, purpose?,
+    /// message?}}`. Gives the grant's id. Without such a grant it fails with
+    /// `vault.no_key`, and the patient is asked instead (JSON to the same address).
+    #[wasm_bindgen(js_name = shareDocument)]
+    pub async fn share_document(
+        &mut self,
+        patient: String,
+        record: String,
+        account: String,
+        terms: String,
+    ) -> Result<String, JsValue> {
+        let (patient, record, account) = (id(&patient)?, id(&record)?, id(&account)?);
+        let new: PassingView = hear(&terms)?;
+        let mut rng = chance();
+        let act = &mut act(&mut rng);
+        let client = self.client()?;
+        let made = client.reshare(record, account, new.expires_at, &new.cover, act);
+        let made = made.await.map_err(refuse)?;
+        self.patients.remove(&patient);
+        Ok(made.to_string())
     }
 
     /// Ends a grant or a link.

@@ -507,10 +507,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Listens. `event` is `records`, `grants`, `requests`, `shares`, `session`,
-         *     or `reset`: more may have happened than is still known, so look at
-         *     everything again. A comment comes every 20 seconds; the stream ends with
-         *     the session.
+         * Listens. `event` is `records`, `grants`, `requests`, `shares`, `claims`,
+         *     `sync` (runs, deliveries, connections), `session`, or `reset`: more may have
+         *     happened than is still known, so look at everything again. A comment comes
+         *     every 20 seconds; the stream ends with the session.
          */
         get: operations["list_events"];
         put?: never;
@@ -1141,6 +1141,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connections/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where a browser comes back to from a provider's sign-in. It ends at a page of
+         *     the app, whose address says how it went: `outcome` is `connected`, `declined`,
+         *     `expired` or `failed`.
+         */
+        get: operations["finish_launch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connections/{id}": {
         parameters: {
             query?: never;
@@ -1158,6 +1179,27 @@ export interface paths {
          *     in the record, what was pushed at the platform.
          */
         delete: operations["delete_connection"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{id}/launch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a patient's sign-in at their provider: whoever manages the record may,
+         *     and the connection's owner where they may add to it. The answer sets a cookie
+         *     without which the browser is not believed when it comes back.
+         */
+        post: operations["launch_connection"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1251,6 +1293,44 @@ export interface paths {
         get?: never;
         /** Closes a hand-off, tries a delivery again, or lets it be. */
         put: operations["update_delivery"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Loads a directory of providers instead of the one before: a FHIR Bundle of
+         *     `Endpoint` and `Organization`, as SMART's User-access Brands and Endpoints and
+         *     vendors' own lists are.
+         */
+        put: operations["replace_directory"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/directory/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Providers by name, from the directory that was loaded. */
+        get: operations["list_directory_endpoints"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1522,6 +1602,27 @@ export interface paths {
         post?: never;
         /** Ends a user's sign-in. A patient's record is destroyed by its owner only. */
         delete: operations["delete_user"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{connection}/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A hint that something changed at a connection's other end. Whoever has the
+         *     address may give it (a connection's owner is told it as `webhook_url`); the body
+         *     is never read, and what changed is asked for as ever.
+         */
+        post: operations["note_webhook"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1992,6 +2093,8 @@ export interface components {
             state: string;
             /** Format: date-time */
             updated_at: string;
+            /** @description Where the other end may say that something changed; whoever has it may. */
+            webhook_url: string;
         };
         /** @description That the log of `to` entries continues the log of `from` entries. */
         ConsistencyView: {
@@ -2083,8 +2186,8 @@ export interface components {
             /** @description Registered with the server. */
             client_id: string;
             client_secret?: components["schemas"]["SecretText"] | null;
-            /** @description Where tokens come from. */
-            token_url: string;
+            /** @description Where tokens come from; discovered when a patient signs in, where absent. */
+            token_url?: string;
             /** @enum {string} */
             type: "smart";
         };
@@ -2131,6 +2234,10 @@ export interface components {
             updated_at: string;
             /** Format: int32 */
             version: number;
+        };
+        /** @description How many providers a directory has. */
+        DirectoryView: {
+            providers: number;
         };
         /** @description Off or on. */
         DisableRequest: {
@@ -2233,6 +2340,13 @@ export interface components {
             code: string;
             /** @description `EXPIRED` or `REVOKED`. */
             status: string;
+        };
+        /** @description A provider. */
+        EndpointView: {
+            /** @description What a connection to it is given as `base_url`. */
+            base_url: string;
+            /** @description As people know it. */
+            name: string;
         };
         /** @description A key sealed (HPKE) to one principal. */
         Envelope: {
@@ -2502,6 +2616,26 @@ export interface components {
             patient: components["schemas"]["Id"];
             /** @description Identity tags, under every generation the client can open. */
             tags: components["schemas"]["Bytes32"][];
+        };
+        /** @description For whom a provider is to be connected. */
+        LaunchRequest: {
+            /**
+             * Format: uuid
+             * @description A patient on the connection.
+             */
+            patient_id: string;
+        };
+        /** @description Where to send the patient. */
+        LaunchView: {
+            /** @description The provider's sign-in, to be opened by the browser that asked. */
+            authorize_url: string;
+            /**
+             * Format: int64
+             * @description How long it counts, in seconds.
+             */
+            expires_in_secs: number;
+            /** @description What is registered with the provider as the address to come back to. */
+            redirect_uri: string;
         };
         /** @description A SMART Health Links file: one record type of a link, as compact JWE. */
         LinkFile: {
@@ -2905,6 +3039,8 @@ export interface components {
                 state: string;
                 /** Format: date-time */
                 updated_at: string;
+                /** @description Where the other end may say that something changed; whoever has it may. */
+                webhook_url: string;
             }[];
             /** @description Where the next page begins; null on the last. */
             next?: string | null;
@@ -2980,6 +3116,18 @@ export interface components {
                 updated_at: string;
                 /** Format: int32 */
                 version: number;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_EndpointView: {
+            /** @description The items. */
+            items: {
+                /** @description What a connection to it is given as `base_url`. */
+                base_url: string;
+                /** @description As people know it. */
+                name: string;
             }[];
             /** @description Where the next page begins; null on the last. */
             next?: string | null;
@@ -7228,6 +7376,31 @@ export interface operations {
             };
         };
     };
+    finish_launch: {
+        parameters: {
+            query?: {
+                /** @description As it was sent there. */
+                state?: string;
+                /** @description The code, where the patient agreed. */
+                code?: string;
+                /** @description Why not, where they did not. */
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the page of the app that tells how it went */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     find_connection: {
         parameters: {
             query?: never;
@@ -7307,6 +7480,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    launch_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LaunchRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaunchView"];
+                };
             };
             "4XX": {
                 headers: {
@@ -7500,6 +7706,69 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_directory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/fhir+json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DirectoryView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_directory_endpoints: {
+        parameters: {
+            query?: {
+                /** @description Beginnings of words of the provider's name. */
+                q?: string;
+                /** @description How many, 20 where absent, 100 at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_EndpointView"];
+                };
             };
             "4XX": {
                 headers: {
@@ -8255,6 +8524,35 @@ export interface operations {
         responses: {
             /** @description Ended */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    note_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connection: string;
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is looked at soon */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };

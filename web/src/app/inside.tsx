@@ -5,16 +5,20 @@
 import { Button, PasswordInput } from '@mantine/core';
 import { useIdle, useNetwork } from '@mantine/hooks';
 import {
-  IconActivity, IconFolderHeart, IconHome, IconLock, IconLogout, IconSettings, IconShare3, IconShieldCog, IconUsers,
+  IconActivity, IconAddressBook, IconFolderHeart, IconHome, IconLock, IconLogout, IconSettings, IconShare3, IconShieldCog, IconUsers,
 } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { count } from '../lib/format.ts';
 import { useVault, useWhy } from '../lib/hooks.ts';
 import { useLive } from '../lib/live.ts';
+import { useToDo } from '../lib/practice.ts';
+import { firstScreen, hasCaseload } from '../lib/screens.ts';
 import { vault } from '../lib/vault.ts';
 import { Mark, Note, Waiting } from '../ui/pieces.tsx';
+import { Whose } from '../ui/whose.tsx';
 import type { Account } from '../vault-worker/api.ts';
 
 const SCREENS = {
@@ -23,7 +27,8 @@ const SCREENS = {
   admin: [['/admin', 'admin', IconShieldCog]],
 } as const;
 
-export const firstScreen = (kind: Account['kind']) => ({ patient: '/home', provider: '/patients', admin: '/admin' } as const)[kind];
+/** Whoever keeps a caseload begins there. */
+const CASELOAD = [['/caseload', 'caseload', IconAddressBook], ...SCREENS.provider] as const;
 
 export function Inside() {
   const state = useVault();
@@ -55,12 +60,14 @@ function Frame({ account, locked }: { account: Account; locked: boolean }) {
     const timer = setInterval(() => void vault.touch(), 30_000);
     return () => clearInterval(timer);
   }, [idle]);
-  const screens = SCREENS[account.kind];
+  const practises = hasCaseload(account) && account.verification === 'verified';
+  const screens = hasCaseload(account) ? CASELOAD : SCREENS[account.kind];
+  const toDo = useToDo(practises && !locked).data?.length ?? 0;
   const links = (bottom: boolean) => (
     <>
       {screens.map(([to, word, Icon]) => (
         <Link key={to} to={to} className="nav" activeOptions={{ exact: false }}>
-          <Icon size={20} stroke={1.7} aria-hidden /> {t(`nav.${word}`)}
+          <Icon size={20} stroke={1.7} aria-hidden /> {t(`nav.${word}`)}{word === 'caseload' && toDo > 0 ? <span className="badge num" aria-label={t('practice.to_do_count', { count: toDo })}>{count(toDo)}</span> : null}
         </Link>
       ))}
       {bottom ? <Link to="/settings" className="nav"><IconSettings size={20} stroke={1.7} aria-hidden /> {t('nav.settings')}</Link> : null}
@@ -71,7 +78,7 @@ function Frame({ account, locked }: { account: Account; locked: boolean }) {
       <a className="skip" href="#main">{t('common.skip')}</a>
       <div className="frame" inert={locked}>
         <aside className="side">
-          <Link to={firstScreen(account.kind)} className="brand"><Mark /> Chartkey</Link>
+          <Link to={firstScreen(account)} className="brand"><Mark /> Chartkey</Link>
           <nav aria-label={t('nav.label')}>{links(false)}</nav>
           <div className="side-end">
             <Link to="/settings" className="nav"><IconSettings size={20} stroke={1.7} aria-hidden /> {t('nav.settings')}</Link>
@@ -81,11 +88,12 @@ function Frame({ account, locked }: { account: Account; locked: boolean }) {
           </div>
         </aside>
         <nav className="topbar" aria-label="Chartkey">
-          <Link to={firstScreen(account.kind)} className="brand"><Mark size={26} /> Chartkey</Link>
+          <Link to={firstScreen(account)} className="brand"><Mark size={26} /> Chartkey</Link>
           <button type="button" className="nav" style={{ width: 'auto' }} onClick={() => void vault.lock()} aria-label={t('nav.lock')}><IconLock size={20} aria-hidden /></button>
         </nav>
         <main id="main" className="page" tabIndex={-1}>
           {online ? null : <div className="offline" role="status"><Note tone="warn"><p>{t('common.offline')}</p></Note></div>}
+          <Whose />
           <Outlet />
         </main>
         <nav className="bottom" aria-label={t('nav.label')}>{links(true)}</nav>

@@ -20,7 +20,7 @@ function begin() {
   onVault((event) => {
     if (event.event === 'state') keep(event.state);
   });
-  vault.state().then(keep, () => keep({ state: 'out', account: null, patient: null, shared: false, live: false, ended: null }));
+  vault.state().then(keep, () => keep({ state: 'out', account: null, patient: null, patients: [], shared: false, live: false, ended: null }));
 }
 
 /** The vault's state; null until the worker answered. */

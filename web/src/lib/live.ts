@@ -12,6 +12,8 @@ export function queriesOf(topic: Topic): QueryKey[] | null {
     case 'grants': return [['shares'], ['shared-with-me'], ['analytics'], ['audit'], ['vault']];
     case 'shares': return [['shares'], ['analytics'], ['audit']];
     case 'requests': return [['requests'], ['audit']];
+    case 'claims': return [['claims'], ['charts'], ['profile'], ['shares'], ['shared-with-me'], ['vault']];
+    case 'sync': return [['connections'], ['syncs'], ['logs'], ['deliveries']];
     case 'session': return [['sessions']];
     case 'reset': return null;
   }

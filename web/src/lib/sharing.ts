@@ -21,6 +21,7 @@ export interface Access {
   last_opened: string | null;
   may_download: boolean;
   may_write: boolean;
+  write_types: RecordType[];
   single: boolean;
   created_at: string;
   kinds: Kind[];
@@ -59,7 +60,7 @@ function ofShare(one: RecordShare): Access {
     id: one.id, kind: 'link', patient: one.patientId, name: one.recipientName || one.recipientEmail || '—', email: one.recipientEmail, provider: null,
     types: one.recordTypes, status: statusAt(one.status, from, one.expiryDate, Date.now()), expires_at: one.expiryDate, valid_from: from,
     ended_at: one.revokedAt, opened: one.accessCount, downloads: one.downloadCount, last_opened: one.lastAccessed, may_download: one.allowDownload,
-    may_write: false, single: (one.recordIds?.length ?? 0) > 0, created_at: one.createdAt,
+    may_write: false, write_types: [], single: (one.recordIds?.length ?? 0) > 0, created_at: one.createdAt,
     kinds: one.includeSensitive ?? [], records: one.recordIds ?? null, needs_passcode: one.needsPasscode ?? false, last_downloaded: one.lastDownloaded ?? null,
   };
 }
@@ -70,7 +71,7 @@ function ofPermission(one: Permission): Access {
     id: one.id, kind: 'account', patient: one.patient_id, name: one.provider_name ?? one.provider_id ?? '—', email: null, provider: one.provider_id, types: one.record_types,
     status: statusAt(one.status, from, one.expiry_date, Date.now()), expires_at: one.expiry_date, valid_from: from, ended_at: one.ended_at ?? null,
     opened: one.access_count ?? 0, downloads: one.download_count ?? 0, last_opened: one.last_accessed ?? null, may_download: one.allow_download ?? false,
-    may_write: one.allow_write ?? (one.write_types?.length ?? 0) > 0, single: (one.record_ids?.length ?? 0) > 0, created_at: one.created_at,
+    may_write: one.allow_write ?? (one.write_types?.length ?? 0) > 0, write_types: one.write_types ?? [], single: (one.record_ids?.length ?? 0) > 0, created_at: one.created_at,
     kinds: one.include_sensitive ?? [], records: one.record_ids?.length ? one.record_ids : null, needs_passcode: false, last_downloaded: null,
   };
 }

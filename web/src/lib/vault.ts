@@ -1,5 +1,5 @@
 /** The main thread's end of the vault: asks the worker, and hears from it. */
-import { type Events, type Failure, type Method, type VaultApi, VaultFailure, type VisitApi } from '../vault-worker/api.ts';
+import { type ChartApi, type Events, type Failure, type Method, type VaultApi, VaultFailure, type VisitApi } from '../vault-worker/api.ts';
 
 type Waiting = { resolve: (value: unknown) => void; reject: (why: unknown) => void };
 
@@ -61,7 +61,7 @@ function ask(method: Method, args: unknown[]): Promise<unknown> {
 }
 
 /** The vault, or on a link's page its reader. Every method answers with plain data or a `VaultFailure`. */
-export const vault = new Proxy({} as VaultApi & Omit<VisitApi, 'accessToken'>, {
+export const vault = new Proxy({} as VaultApi & ChartApi & Omit<VisitApi, 'accessToken'>, {
   get: (_, method) => (...args: unknown[]) => ask(method as Method, args),
 });
 

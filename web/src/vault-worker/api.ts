@@ -36,7 +36,10 @@ export interface Account {
 export interface VaultState {
   state: 'out' | 'locked' | 'open';
   account: Account | null;
+  /** Whose record the screens show. */
   patient: string | null;
+  /** Everybody whose record the account owns: oneself, a chart that was claimed, a child. */
+  patients: OwnPatient[];
   /** Whether tabs share this vault. */
   shared: boolean;
   /** Whether what changes elsewhere is heard of at once. */
@@ -45,9 +48,11 @@ export interface VaultState {
   ended: 'elsewhere' | 'closed' | null;
 }
 
+export interface OwnPatient { id: string; name: string }
+
 /** What something that was heard of is about; `reset` is everything. */
-export type Topic = 'records' | 'grants' | 'requests' | 'shares' | 'session' | 'reset';
-export const TOPICS: readonly Topic[] = ['records', 'grants', 'requests', 'shares', 'session', 'reset'];
+export type Topic = 'records' | 'grants' | 'requests' | 'shares' | 'claims' | 'sync' | 'session' | 'reset';
+export const TOPICS: readonly Topic[] = ['records', 'grants', 'requests', 'shares', 'claims', 'sync', 'session', 'reset'];
 
 export interface Coding { system?: string; code?: string; display?: string }
 
@@ -174,6 +179,45 @@ export interface Fingerprint {
   is_new: boolean;
 }
 
+// --- charts that practitioners open ------------------------------------------------
+
+/** Who a new chart is about; the two texts are medical and sealed here. */
+export interface NewChart {
+  name: string;
+  /** Where the invitation goes. */
+  email: string;
+  contact_details: string | null;
+  /** `YYYY-MM-DD`; whoever claims by mail must name it. */
+  date_of_birth: string | null;
+  carepatron_patient_id: string | null;
+  medical_history: string | null;
+  dietary_preferences: string | null;
+}
+
+/** The texts of a chart that are medical, and so kept as records of their own. */
+export type ChartText = 'medical_history' | 'dietary_preferences';
+export type ChartTexts = Record<ChartText, string | null>;
+
+/** A sheet to print: whoever has it takes the chart over. Shown once, kept nowhere. */
+export interface ClaimSheet { patient: string; url: string }
+
+/** A patient for a destination: the statement that lets it have records is signed here. */
+export interface NewDestination {
+  connection: string;
+  patient: string;
+  /** Types that go there; empty for all that the grant covers. */
+  record_types: RecordType[];
+  kinds: Kind[];
+  remote_patient_id: string | null;
+  authorization: { obtained_on: string; method: string; note?: string } | null;
+}
+
+/** A claim, as far as its keys are concerned; the calls that list claims tell the rest. */
+export interface ClaimKeys { id: string; patient_id: string; claimant_id: string }
+
+/** How far a chart is taken over. */
+export type ClaimStage = 'opening' | 'sealing' | 'sending' | 'done';
+
 // --- links, as their readers see them ---------------------------------------------
 
 export interface OpenedLink {
@@ -212,11 +256,11 @@ export interface OtherSystem {
  * log holds. `shorter`: entries are gone. `forked`: two logs are shown.
  * `unreadable`: the statement is none.
  */
-export type Verdict = 'whole' | 'changed' | 'told' | 'shorter' | 'forked' | 'unreadable';
+export type Verdict = 'whole' | 'changed' | 'told' | 'shorter' | 'forked' | 'unsigned' | 'unreadable';
 
 /** One thing that was compared, with what it was compared by. */
 export type TrailStep = { verdict: Verdict } & (
-  | { what: 'checkpoint'; origin: string; size: number; root: string; signer: string }
+  | { what: 'checkpoint'; origin: string; size: number; root: string; signer: string; key: string }
   | { what: 'entry'; entry: number; action: string; at: string; leaf: string; hashes: number; size: number }
   | { what: 'consistency'; from: number; from_root: string; met_at: string | null; to: number; to_root: string; hashes: number }
 );
@@ -246,6 +290,7 @@ export class VaultFailure extends Error {
 export type Events =
   | { event: 'state'; state: VaultState }
   | { event: 'progress'; job: string; stage: 'reading' | 'sealing' | 'sending' | 'done'; done: number; total: number }
+  | { event: 'claim'; claim: string; stage: ClaimStage }
   | { event: 'changed'; patient: string }
   | { event: 'heard'; topic: Topic };
 
@@ -297,6 +342,38 @@ export interface VaultApi {
   verifyTrail(): Promise<TrailCheck>;
 }
 
+/** Charts and claims, destinations, and new keys: what is sealed for them. */
+export interface ChartApi {
+  /**
+   * Opens a chart: its seed is made here, the practitioner's own grant with it, and the medical texts are sealed.
+   * Where the chart was opened and what follows was not, the failure is `chart.unfinished` with `extra.patient`:
+   * `finishChart` does the rest, and may be asked again.
+   */
+  createChart(chart: NewChart): Promise<{ patient: string }>;
+  finishChart(patient: string, chart: NewChart): Promise<void>;
+  /** The medical texts of a chart, as far as one may read them. */
+  chartTexts(patient: string): Promise<ChartTexts>;
+  /** Writes such a text: a new version where there is one already. */
+  putChartText(patient: string, which: ChartText, text: string): Promise<void>;
+  /** Makes a claim sheet; the sheet before counts no longer. */
+  claimSheet(patient: string): Promise<ClaimSheet>;
+  /** Confirms a claim by mail: seals the patient's seed to the claimant. */
+  confirmClaim(claim: ClaimKeys): Promise<void>;
+  /** Takes a chart over with a sheet's key. Tells of it as it goes, under the chart's id. */
+  claimBySheet(patient: string, key: string): Promise<void>;
+  /** Takes a chart over that its practitioner confirmed. Tells of it as it goes, under the claim's id. */
+  completeClaim(claim: ClaimKeys): Promise<void>;
+  /** Puts a patient on a destination of one's own, and seals what it is owed. */
+  attachDestination(destination: NewDestination): Promise<void>;
+  /** Seals what destinations are owed of a patient, as far as one may; a bounded portion. */
+  sealOwed(patient: string): Promise<{ sealed: number; more: boolean }>;
+
+  /** Whose record the screens show, where somebody keeps several. */
+  choosePatient(patient: string): Promise<VaultState>;
+  /** New keys in place of the present ones; the password stays, other devices are signed out, links end. */
+  changeKeys(password: string): Promise<{ recovery_code: string }>;
+}
+
 /** What a link's reader may ask; they have no account. */
 export interface VisitApi {
   accessToken(): Promise<null>;
@@ -313,4 +390,4 @@ export interface VisitApi {
   refreshShared(): Promise<OpenedLink | null>;
 }
 
-export type Method = keyof VaultApi | keyof VisitApi;
+export type Method = keyof VaultApi | keyof ChartApi | keyof VisitApi;

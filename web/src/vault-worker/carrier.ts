@@ -27,6 +27,8 @@ export class Carrier {
   ending: string | null = null;
   /** Told of the bytes of each request that was carried, while something large is on its way. */
   onSent: ((bytes: number) => void) | null = null;
+  /** Told of each call before it is made, while somebody follows how far something is. */
+  onCall: ((method: string, path: string) => void) | null = null;
   /** Hears how many pages of records came; set while somebody waits for all of them. */
   pages: ((count: number) => void) | null = null;
   private paged = 0;
@@ -44,6 +46,7 @@ export class Carrier {
   };
 
   private async send(method: string, path: string, body: Uint8Array | null, headers: Headers) {
+    this.onCall?.(method, path);
     const response = await this.http.raw(method, path, body as BodyInit | null, Object.fromEntries(headers), this.signed);
     this.onSent?.(body?.byteLength ?? 0);
     const bytes = new Uint8Array(await response.arrayBuffer());

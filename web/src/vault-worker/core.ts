@@ -1,12 +1,12 @@
 /** The Rust core of whoever signs in, loaded once, behind plain functions. */
 import { sha256 } from '@noble/hashes/sha2.js';
 import type {
-  ClinicalDocument, Cover, Fingerprint, ImportReport, MadeLink, NewGrant, NewLink, NewText, RecordContent, RecordHeader, RecordType, ShareTerms,
+  ChartText, ClaimKeys, ClaimStage, ClinicalDocument, Cover, Fingerprint, ImportReport, MadeLink, NewChart, NewDestination, NewGrant, NewLink, NewText, RecordContent, RecordHeader, RecordType, ShareTerms,
 } from './api.ts';
 import { Carrier, parse } from './carrier.ts';
 import type { Http } from './http.ts';
 import { keep, kept } from './shelf.ts';
-import init, { type Vault as RustVault, Vault } from './pkg/chartkey_wasm.js';
+import init, { isSignedBy, type Vault as RustVault, Vault } from './pkg/chartkey_wasm.js';
 import address from './pkg/chartkey_wasm_bg.wasm?url';
 
 let loaded: Promise<unknown> | null = null;
@@ -31,9 +31,16 @@ export type Core = Awaited<ReturnType<typeof openCore>>;
 
 const typesOf = (types: RecordType[] | null) => (types ? JSON.stringify(types) : undefined);
 
+const load = () => (loaded ??= init({ module_or_path: address }));
+
+/** Whether the log's key signed a checkpoint, by the core. */
+export async function signedBy(): Promise<(checkpoint: string, key: string) => boolean> {
+  await load();
+  return isSignedBy;
+}
+
 export async function openCore(http: Http) {
-  loaded ??= init({ module_or_path: address });
-  await loaded;
+  await load();
   const carrier = new Carrier(http, true);
   let shelf = '';
   let vault: RustVault = new Vault(carrier.carry, undefined);
@@ -155,6 +162,60 @@ export async function openCore(http: Http) {
       await remember();
     }),
     covers: (patient: string) => carrier.run(async () => parse<Cover[]>(await vault.covers(patient))),
+    createChart: (chart: NewChart) => carrier.run(async () => {
+      const { name, email, contact_details, date_of_birth, carepatron_patient_id } = chart;
+      const person = Object.fromEntries(Object.entries({ name, email, contact_details, date_of_birth, carepatron_patient_id }).filter(([, value]) => value !== null));
+      const patient = await vault.createChart(JSON.stringify(person));
+      await remember();
+      return patient;
+    }),
+    keepAccess: (patient: string, chart: { name: string; date_of_birth: string | null }, practitioner: string) => carrier.run(async () => {
+      const cover = { patient_name: chart.name, sender: practitioner, recipient: practitioner, ...(chart.date_of_birth ? { birth_date: chart.date_of_birth } : {}) };
+      await vault.keepAccess(patient, JSON.stringify(cover));
+      await remember();
+    }),
+    chartText: (patient: string, which: ChartText) => carrier.run(async () => parse<string | null>(await vault.chartText(patient, which))),
+    putChartText: (patient: string, which: ChartText, text: string, author: string | null) => carrier.run(async () => {
+      await vault.putChartText(patient, which, text, author ?? undefined);
+      await remember();
+    }),
+    claimSheet: (patient: string) => carrier.run(() => vault.claimSheet(patient)),
+    confirmClaim: (claim: ClaimKeys) => carrier.run(async () => {
+      await vault.confirmClaim(claim.id, claim.patient_id, claim.claimant_id);
+      await remember();
+    }),
+    /** Takes a chart over, with a sheet's key or as its practitioner confirmed. */
+    takeOver: (claim: { patient: string; key: string } | ClaimKeys, onStage: (stage: ClaimStage) => void) => carrier.run(async () => {
+      carrier.onCall = (method, path) => {
+        if (path.endsWith('/keys')) onStage('opening');
+        else if (method === 'POST') onStage(path.endsWith('/complete') ? 'sending' : 'sealing');
+      };
+      try {
+        await ('key' in claim ? vault.claimBySheet(claim.patient, claim.key) : vault.completeClaim(claim.id, claim.patient_id));
+      } finally {
+        carrier.onCall = null;
+      }
+      await remember();
+    }),
+    attachDestination: (destination: NewDestination) => carrier.run(async () => {
+      const { connection, patient, record_types, kinds, remote_patient_id, authorization } = destination;
+      const about = {
+        patient_id: patient, record_types, ...(kinds.length > 0 ? { include_sensitive: kinds } : {}),
+        ...(remote_patient_id ? { remote_patient_id } : {}), ...(authorization ? { authorization } : {}),
+      };
+      await vault.attachDestination(JSON.stringify({ connection, patient, record_types, kinds, about }));
+      await remember();
+    }),
+    sealOwed: (patient: string) => carrier.run(async () => {
+      const done = parse<{ sealed: number; more: boolean }>(await vault.sealOwed(patient));
+      await remember();
+      return done;
+    }),
+    changeKeys: (email: string, password: string, patients: string[]) => carrier.run(async () => {
+      const recovery_code = await vault.changeKeys(email, password, JSON.stringify(patients));
+      await remember();
+      return { recovery_code };
+    }),
     fingerprint: (account: string) => carrier.run(async (): Promise<Fingerprint> => {
       const found = parse<Fingerprint>(await vault.fingerprint(account));
       return { ...found, fingerprint: found.fingerprint.match(/.{1,4}/g)?.join(' ') ?? found.fingerprint };

@@ -33,7 +33,7 @@ const salt = new Uint8Array(32).fill(7);
 const entryOf = (id: number, action = 'record.read') => ({ v: 1, action, at: `2026-01-${String((id % 27) + 1).padStart(2, '0')}T10:00:00.000Z`, actor: { kind: 'account', id: `account-${id}` } });
 
 class Log {
-  constructor(readonly entries: string[]) {}
+  constructor(readonly entries: string[], readonly key = 'log.example/trail+00000000+AAAA') {}
   static of(size: number) {
     return new Log(Array.from({ length: size }, (_, id) => JSON.stringify(entryOf(id))));
   }
@@ -52,10 +52,11 @@ function device() {
   const visit = (shown: Log, stored: Log = shown, listed = (id: number): ListedEntry => ({ id, ...(JSON.parse(stored.entries[id] ?? '{}') as ReturnType<typeof entryOf>) })): TrailWorld => ({
     kept: async (name) => shelf.get(name),
     keep: async (name, value) => void shelf.set(name, value),
+    signed: (_, key) => key === shown.key,
     now: () => '2026-02-01T00:00:00Z',
     chance: () => 0.5,
     http: {
-      text: async () => shown.note,
+      text: async (address) => (address === '/api/audit/checkpoint/key' ? `${shown.key}\n` : shown.note),
       json: async (_, address) => {
         const url = new URL(address, 'http://x');
         if (url.pathname === '/api/audit') return { items: stored.entries.map((__, id) => listed(id)).reverse() };
@@ -132,4 +133,15 @@ test('a statement that is none is unreadable', async () => {
   const { visit } = device();
   const world = visit(Log.of(3));
   expect((await checkTrail({ ...world, http: { ...world.http, text: async () => 'nothing' } })).verdict).toBe('unreadable');
+});
+
+test('a log under another key than the first is told, even where its entries fit', async () => {
+  const { visit } = device();
+  expect((await checkTrail(visit(Log.of(11)))).verdict).toBe('whole');
+  const other = new Log(Log.of(13).entries, 'log.example/trail+11111111+BBBB');
+  const check = await checkTrail(visit(other));
+  expect(check.verdict).toBe('unsigned');
+  // The first key stays the one that counts.
+  expect((await checkTrail(visit(other))).verdict).toBe('unsigned');
+  expect((await checkTrail(visit(Log.of(13)))).verdict).toBe('whole');
 });

@@ -2,8 +2,8 @@
  * Checks the server's log where it is read: own entries are in it, they are
  * what the list showed, and what the log was when last looked at is what it
  * begins with. The newest statement met is remembered on this device; it holds
- * no secret. Who signed a statement is told, not checked: nothing on this device
- * knows the log's key apart from the server.
+ * no secret. So is the key that signed the first: whoever shows another log
+ * later has to sign it with that one.
  */
 import type { ListedEntry, TrailCheck, TrailStep, Verdict } from './api.ts';
 import type { Http } from './http.ts';
@@ -15,7 +15,7 @@ interface Proof { entry: string; salt: string; leaf_index: number; tree_size: nu
 interface Met { checkpoint: Checkpoint; at: string | null }
 
 /** What this needs of the world. */
-export interface TrailWorld { http: Pick<Http, 'json' | 'text'>; kept: typeof kept; keep: typeof keep; now: () => string; chance: () => number }
+export interface TrailWorld { http: Pick<Http, 'json' | 'text'>; kept: typeof kept; keep: typeof keep; signed: (checkpoint: string, key: string) => boolean; now: () => string; chance: () => number }
 
 /** Own entries that are proved when the whole log is checked: the newest, and some by lot. */
 const NEWEST = 3;
@@ -74,12 +74,19 @@ async function included(world: TrailWorld, listed: ListedEntry): Promise<{ step:
   };
 }
 
-const WORST: Verdict[] = ['unreadable', 'forked', 'shorter', 'changed', 'told', 'whole'];
+const WORST: Verdict[] = ['unreadable', 'forked', 'shorter', 'unsigned', 'changed', 'told', 'whole'];
+
+/** The key that this log's statements are signed by, as this device first met it. */
+async function keyOf(world: TrailWorld, origin: string): Promise<string> {
+  const met = await world.kept(`trail key ${origin}`);
+  return typeof met === 'string' ? met : (await world.http.text('/api/audit/checkpoint/key')).trim();
+}
 
 async function conclude(world: TrailWorld, now: Checkpoint | null, entries: TrailStep[]): Promise<TrailCheck> {
+  const key = now ? await keyOf(world, now.origin) : '';
   const steps: TrailStep[] = [now
-    ? { what: 'checkpoint', verdict: 'whole', origin: now.origin, size: now.size, root: text64(now.root), signer: now.signer }
-    : { what: 'checkpoint', verdict: 'unreadable', origin: '', size: 0, root: '', signer: '' }];
+    ? { what: 'checkpoint', verdict: world.signed(now.text, key) ? 'whole' : 'unsigned', origin: now.origin, size: now.size, root: text64(now.root), signer: now.signer, key }
+    : { what: 'checkpoint', verdict: 'unreadable', origin: '', size: 0, root: '', signer: '', key }];
   const before = now ? await lastMet(world) : null;
   if (now && before && before.checkpoint.origin === now.origin) steps.push(await consistent(world, before, now));
   steps.push(...entries);
@@ -87,6 +94,7 @@ async function conclude(world: TrailWorld, now: Checkpoint | null, entries: Trai
   // Never forget the state that convicts.
   if (now && verdict === 'whole') {
     await world.keep('trail', now.text);
+    await world.keep(`trail key ${now.origin}`, key);
     await world.keep('trail at', world.now());
   }
   return { verdict, steps };
@@ -124,4 +132,4 @@ export async function checkTrail(world: TrailWorld): Promise<TrailCheck> {
 }
 
 /** This browser and this server. */
-export const trailWorld = (http: Http): TrailWorld => ({ http, kept, keep, now: () => new Date().toISOString(), chance: Math.random });
+export const trailWorld = (http: Http, signed: TrailWorld['signed']): TrailWorld => ({ http, kept, keep, signed, now: () => new Date().toISOString(), chance: Math.random });

@@ -3,9 +3,10 @@
  * core behind it. The keys are in the core's memory and nowhere else.
  */
 import {
-  type Account, type Events, type RecordHeader, type Topic, TOPICS, VaultFailure, type VaultApi, type VaultState,
+  type Account, type ChartApi, type Events, type OwnPatient, type RecordHeader, type Topic, TOPICS, VaultFailure, type VaultApi, type VaultState,
 } from './api.ts';
-import { type Core, openCore } from './core.ts';
+import { chartMethods } from './charts.ts';
+import { type Core, openCore, signedBy } from './core.ts';
 import { leftOut } from './export.ts';
 import { Http, type TokenAnswer } from './http.ts';
 import { type Line, listen, sleep } from './live.ts';
@@ -15,9 +16,12 @@ import { checkEntry, checkTrail, trailWorld } from './trail.ts';
 const IDLE_MINUTES = 10;
 /** How long records that arrive one after the other are gathered, in milliseconds. */
 const GATHER_MS = 300;
+/** How often what destinations are owed of a patient is sealed at most, in milliseconds. */
+const OWE_MS = 15_000;
 /** The largest file that is read into memory here, in bytes. */
 const MAX_FILE = 256 << 20;
 
+interface Profile { name: string; email_verified: boolean; patient_id: string | null; patients: OwnPatient[]; preferences: Record<string, unknown> }
 interface SignedIn extends TokenAnswer { account: Account; patient_id?: string | null }
 
 /** A file as bytes, saying how far it is. */
@@ -37,14 +41,17 @@ async function read(file: File, onRead: (done: number) => void): Promise<Uint8Ar
   }
 }
 
-export function makeVault(tell: (event: Events) => void, shared: boolean): VaultApi {
+export function makeVault(tell: (event: Events) => void, shared: boolean): VaultApi & ChartApi {
   let account: Account | null = null;
   let patient: string | null = null;
+  let patients: OwnPatient[] = [];
   let core: Core | null = null;
   let idle = IDLE_MINUTES;
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** Headers of opened patients, so that screens need not open them again. */
   const headers = new Map<string, Promise<RecordHeader[]>>();
+  /** When what is owed of a patient was sealed last. */
+  const owing = new Map<string, number>();
   let live = false;
   let ended: VaultState['ended'] = null;
   let listening: AbortController | null = null;
@@ -59,7 +66,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     lock();
   });
 
-  const state = (): VaultState => ({ state: account ? (core ? 'open' : 'locked') : 'out', account, patient, shared, live, ended });
+  const state = (): VaultState => ({ state: account ? (core ? 'open' : 'locked') : 'out', account, patient, patients, shared, live, ended });
   const tellState = () => tell({ event: 'state', state: state() });
 
   function leave(why: VaultState['ended']) {
@@ -67,6 +74,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     forget();
     account = null;
     patient = null;
+    patients = [];
     ended = why;
     tellState();
   }
@@ -113,6 +121,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     } else if (topic === 'reset') {
       await refreshAll('reset');
     } else {
+      if (topic === 'sync' && patient) owe(patient);
       tell({ event: 'heard', topic });
     }
   }
@@ -151,8 +160,17 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     tell({ event: 'heard', topic });
   }
 
+  /** Destinations get what they are owed by whoever can open it and is there; nobody waits for it. */
+  function owe(of: string) {
+    const last = owing.get(of) ?? 0;
+    if (!core || Date.now() - last < OWE_MS) return;
+    owing.set(of, Date.now());
+    void core.sealOwed(of).catch(() => undefined);
+  }
+
   function forget() {
     clearTimeout(timer);
+    owing.clear();
     headers.clear();
     core?.forget();
     core = null;
@@ -174,13 +192,35 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     return core;
   }
 
-  function take(opened: Core, said: SignedIn) {
+  /** Whose records the account owns, and which of them was chosen last, on whatever device. */
+  async function lookUpPatients() {
+    if (account?.kind !== 'patient') return null;
+    const profile = (await http.json('GET', '/api/patients/profile', undefined)) as Profile;
+    patients = profile.patients.map(({ id, name }) => ({ id, name }));
+    const { shown } = profile.preferences;
+    patient = patients.find((one) => one.id === shown)?.id ?? profile.patient_id;
+    return profile;
+  }
+
+  async function choosePatient(chosen: string): Promise<VaultState> {
+    const profile = await lookUpPatients();
+    if (!profile || !patients.some((one) => one.id === chosen)) throw new VaultFailure({ code: 'patient.unknown' });
+    patient = chosen;
+    await http.json('PUT', '/api/patients/profile', { preferences: { ...profile.preferences, shown: chosen } });
+    tellState();
+    return state();
+  }
+
+  async function take(opened: Core, said: SignedIn) {
     const again = account !== null;
     forget();
     http.take(said);
     core = opened;
+    if (account?.id !== said.account.id) patient = said.patient_id ?? null;
     account = said.account;
-    patient = said.patient_id ?? null;
+    // Without an answer the oldest is shown.
+    await lookUpPatients().catch(() => undefined);
+    if (core !== opened) return;
     ended = null;
     restart();
     startListening();
@@ -191,7 +231,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
 
   async function signIn(email: string, password: string): Promise<VaultState> {
     const fresh = await openCore(http);
-    take(fresh, (await fresh.signIn(email, password)) as SignedIn);
+    await take(fresh, (await fresh.signIn(email, password)) as SignedIn);
     return state();
   }
 
@@ -211,7 +251,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     return move(async () => {
       const fresh = await openCore(http);
       const done = await fresh.recover(email, code, password);
-      take(fresh, done as unknown as SignedIn);
+      await take(fresh, done as unknown as SignedIn);
       return { recovery_code: done.recovery_code };
     });
   }
@@ -253,9 +293,8 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     accessToken: () => http.token(),
     async refreshAccount() {
       if (account?.kind === 'patient') {
-        const profile = (await http.json('GET', '/api/patients/profile', undefined)) as { name: string; email_verified: boolean; patient_id: string | null };
-        account = { ...account, name: profile.name, email_verified: profile.email_verified };
-        patient = profile.patient_id;
+        const profile = await lookUpPatients();
+        if (profile && account) account = { ...account, name: profile.name, email_verified: profile.email_verified };
       }
       if (account?.kind === 'provider' && account.verification !== 'verified') {
         // The directory lists whoever is confirmed: that is where it shows first.
@@ -290,7 +329,7 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
       }
       const asked = Promise.resolve().then(() => open().listHeaders(of));
       headers.set(of, asked);
-      asked.catch(() => headers.delete(of));
+      asked.then(() => owe(of), () => headers.delete(of));
       return asked;
     },
     readRecord: async (of, record) => open().readRecord(of, record),
@@ -336,7 +375,13 @@ export function makeVault(tell: (event: Events) => void, shared: boolean): Vault
     covers: async (of) => open().covers(of),
     fingerprint: async (of) => open().fingerprint(of),
 
-    verifyEntry: (entry) => checkEntry(trailWorld(http), entry),
-    verifyTrail: () => checkTrail(trailWorld(http)),
+    ...chartMethods({
+      http, open, tell, changed, unlock, move, account: () => account,
+      choose: async (chosen) => { await choosePatient(chosen); },
+    }),
+    choosePatient,
+
+    verifyEntry: async (entry) => checkEntry(trailWorld(http, await signedBy()), entry),
+    verifyTrail: async () => checkTrail(trailWorld(http, await signedBy())),
   };
 }

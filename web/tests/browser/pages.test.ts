@@ -1,9 +1,13 @@
 /** Every screen at three widths, light and dark: nothing keeps anybody out, nothing runs over. */
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { accessible, fits, go, PASSWORD, signUp, walk, Wire, World } from './world.ts';
 
 let world: World;
 const ME = 'long@example.org';
+const PRACTICE = 'practice@example.org';
+/** The screens of a practice; what they are of is known once it is made. */
+let practice: string[] = [];
 const LONG = 'Wolfeschlegelsteinhausenbergerdorff-Oyelaran-Papadiamantopoulou';
 
 beforeAll(async () => {
@@ -24,11 +28,24 @@ beforeAll(async () => {
   await page.getByText('<img src=x').first().waitFor();
   expect(await page.evaluate(() => 'hacked' in window)).toBe(false);
   await context.close();
+  const { patient, source, destination } = await world.makePractice(PRACTICE, `${LONG} خدیجه`);
+  const to = (...paths: string[]) => paths.map((path) => `/caseload${path}`);
+  practice = to(
+    '', '/import', '/claims', '/connections', '/connections/new?direction=source', '/connections/new?direction=destination', `/connections/${source}`, `/connections/${destination}`, '/to-do',
+    `/${patient}`, `/${patient}/sync`, `/${patient}/add`, `/${patient}/sheet`,
+  );
 });
 afterAll(() => world.stop());
 
-const OUTSIDE = ['/', '/sign-in', '/sign-up', '/sign-up/provider', '/recover', '/verify-email#token=x'];
-const INSIDE = ['/home', '/record', '/record/type/conditions', '/record/add', '/sharing', '/sharing/requests', '/activity', '/activity/disclosures', '/activity/numbers', '/settings', '/settings/security', '/settings/data', '/settings/print'];
+async function enter(page: Page, email: string, words = { email: 'E-mail address', password: 'Password', button: 'Sign in' }) {
+  await page.goto('/sign-in');
+  await page.getByLabel(words.email).fill(email);
+  await page.getByLabel(words.password, { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: words.button }).click();
+}
+
+const OUTSIDE = ['/', '/sign-in', '/sign-up', '/sign-up/provider', '/recover', '/verify-email#token=x', '/claim', `/claim#invitation=${'x'.repeat(43)}`];
+const INSIDE = ['/home', '/record', '/record/type/conditions', '/record/add', '/sharing', '/sharing/requests', '/sharing/connected', '/connections/signed-in?outcome=declined', '/claim/take', '/activity', '/activity/disclosures', '/activity/numbers', '/settings', '/settings/security', '/settings/data', '/settings/print'];
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const width of [390, 768, 1440]) {
@@ -42,10 +59,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
         await accessible(page);
         await fits(page);
       }
-      await page.goto('/sign-in');
-      await page.getByLabel('E-mail address').fill(ME);
-      await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
-      await page.getByRole('button', { name: 'Sign in' }).click();
+      await enter(page, ME);
       await page.getByRole('heading', { level: 1, name: /Hello/ }).waitFor();
       for (const path of INSIDE) {
         await walk(page, path);
@@ -57,6 +71,42 @@ for (const colorScheme of ['light', 'dark'] as const) {
     });
   }
 }
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  for (const width of [390, 768, 1440]) {
+    test(`every screen of a practice holds at ${width} pixels, ${colorScheme}`, async () => {
+      const context = await world.fresh({ colorScheme, viewport: { width, height: 900 } });
+      const wire = new Wire(context);
+      const page = await context.newPage();
+      await enter(page, PRACTICE);
+      await page.getByRole('heading', { level: 1, name: 'Practice' }).waitFor();
+      for (const path of practice) {
+        await walk(page, path);
+        await accessible(page);
+        await fits(page);
+      }
+      expect(wire.complaints).toEqual([]);
+      await context.close();
+    });
+  }
+}
+
+test('the screens of a practice hold from right to left, and in another language', async () => {
+  const context = await world.fresh({ locale: 'es-ES', viewport: { width: 390, height: 844 } });
+  const page = await context.newPage();
+  await enter(page, PRACTICE, { email: 'Correo electrónico', password: 'Contraseña', button: 'Iniciar sesión' });
+  await page.getByRole('heading', { level: 1, name: 'Consulta' }).waitFor();
+  for (const path of practice) {
+    await walk(page, path);
+    await fits(page);
+    const said = await page.locator('h1, h2, nav a, button, label, legend').allInnerTexts();
+    for (const word of ['Caseload', 'Connections', 'To do', 'Patients', 'Sync now', 'Next', 'Save', 'Cancel', 'Delete', 'Import', 'Add a document']) expect(said, path).not.toContain(word);
+    await page.evaluate(() => document.documentElement.setAttribute('dir', 'rtl'));
+    await fits(page);
+    await page.evaluate(() => document.documentElement.setAttribute('dir', 'ltr'));
+  }
+  await context.close();
+});
 
 test('the words of another language are complete on the screen', async () => {
   const context = await world.fresh({ locale: 'es-ES' });

@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import AxeBuilder from '@axe-core/playwright';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
@@ -28,13 +28,14 @@ export const PASSWORD = 'a quiet garden in november';
 export class World {
   private constructor(readonly url: string, readonly between: Between, private readonly server: ChildProcess, private readonly folder: string, private readonly browser: Browser) {}
 
-  static async start(): Promise<World> {
+  /** `env` is what the server gets besides. */
+  static async start(env: Record<string, string> = {}): Promise<World> {
     const folder = mkdtempSync(join(tmpdir(), 'chartkey-browser-'));
     const port = await freePort();
     const between = await Between.before(`http://127.0.0.1:${port}`);
     const { url } = between;
     const server = spawn(BINARY, ['serve', '--listen', `127.0.0.1:${port}`, '--data', join(folder, 'data')], {
-      cwd: folder, env: { PATH: process.env.PATH, APP_URL: url, CHARTKEY_ENV: 'development' }, stdio: 'ignore',
+      cwd: folder, env: { PATH: process.env.PATH, APP_URL: url, CHARTKEY_ENV: 'development', ...env }, stdio: 'ignore',
     });
     const browser = await chromium.launch({
       executablePath: CHROMIUM,
@@ -69,21 +70,52 @@ export class World {
     return (await this.makeShare(email, terms)).url;
   }
 
-  async makeShare(email: string, terms: object = {}): Promise<{ url: string; shlink: string | null; revoke: () => Promise<unknown> }> {
-    const asked = async (method: string, path: string, body: object, token?: string, type = 'application/json') => {
-      const headers = { 'content-type': type, accept: 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
-      const answer = await fetch(`${this.url}${path}`, { method, headers, body: JSON.stringify(body) });
-      if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-      return (await answer.json().catch(() => null)) as never;
-    };
-    await asked('POST', '/api/patients/register', { email, password: PASSWORD, name: 'Ada Doe' });
+  /** A call as a program makes it. */
+  private async asked<T>(method: string, path: string, body: object, token?: string, type = 'application/json'): Promise<T> {
+    const headers = { 'content-type': type, accept: 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    const answer = await fetch(`${this.url}${path}`, { method, headers, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json().catch(() => null)) as T;
+  }
+
+  /** Confirms an address and signs in. */
+  private async enter(email: string): Promise<string> {
     const token = (await this.linkTo(email, /verify-email#token=[\w-]+/)).split('=')[1];
-    await asked('POST', '/api/auth/verify-email', { token });
-    const { access_token } = await asked('POST', '/api/auth/login', { email, password: PASSWORD }) as { access_token: string };
+    await this.asked('POST', '/api/auth/verify-email', { token });
+    return (await this.asked<{ access_token: string }>('POST', '/api/auth/login', { email, password: PASSWORD })).access_token;
+  }
+
+  async makeShare(email: string, terms: object = {}): Promise<{ url: string; shlink: string | null; revoke: () => Promise<unknown> }> {
+    await this.asked('POST', '/api/patients/register', { email, password: PASSWORD, name: 'Ada Doe' });
+    const token = await this.enter(email);
     const resource = { resourceType: 'Condition', id: 'asthma', code: { text: 'Asthma' } };
-    await asked('POST', '/api/records', resource, access_token, 'application/fhir+json');
-    const made = await asked('POST', '/api/records/share', { recordTypes: ['conditions'], expiresInDays: 7, sendEmail: 'none', ...terms }, access_token) as { url: string; shlink: string | null; share: { id: string } };
-    return { url: made.url, shlink: made.shlink, revoke: () => asked('DELETE', `/api/records/share/${made.share.id}`, {}, access_token) };
+    await this.asked('POST', '/api/records', resource, token, 'application/fhir+json');
+    const made = await this.asked<{ url: string; shlink: string | null; share: { id: string } }>('POST', '/api/records/share', { recordTypes: ['conditions'], expiresInDays: 7, sendEmail: 'none', ...terms }, token);
+    return { url: made.url, shlink: made.shlink, revoke: () => this.asked('DELETE', `/api/records/share/${made.share.id}`, {}, token) };
+  }
+
+  /**
+   * A practice with one patient of that name, on a hospital that cannot be
+   * reached and on a platform whose documents are filed by hand. Its address is
+   * of nobody, so that synchronising it goes wrong at once.
+   */
+  async makePractice(email: string, name: string): Promise<{ patient: string; source: string; destination: string }> {
+    const office = `office-${email}`;
+    this.makeAdmin(office);
+    const { account_id } = await this.asked<{ account_id: string }>('POST', '/api/providers/register', { email, password: PASSWORD, name, type: 'Dietician', license_number: 'D-1', license_country: 'US' });
+    const token = await this.enter(email);
+    const admin = await this.asked<{ access_token: string }>('POST', '/api/auth/login', { email: office, password: PASSWORD });
+    await this.asked('POST', `/api/admin/providers/${account_id}/verification`, { decision: 'approve' }, admin.access_token);
+    const chart = await this.asked<{ id: string }>('POST', '/api/v1/patients', {
+      name, email: `a.very.long.address.of.a.patient.${email}`, date_of_birth: '1971-06-30', contact_details: `${name}\n+1 555 0100`, carepatron_patient_id: 'P-0123456789012345678901234567890123456789', dietary_preferences: 'Vegetarian',
+    }, token);
+    const about = { patient_id: chart.id, authorization: { obtained_on: '2026-01-15', method: 'paper' }, schedule: 'manual' };
+    const source = await this.asked<{ id: string }>('POST', '/api/v1/connections', { kind: 'fhir', direction: 'source', name: `Hospital of ${name}`, base_url: 'https://127.0.0.1/fhir', remote_patient_id: 'p1', ...about }, token);
+    const destination = await this.asked<{ id: string }>('POST', '/api/v1/connections', {
+      kind: 'carepatron', direction: 'destination', name: `Platform of ${name}`, base_url: 'https://127.0.0.1', credentials: { type: 'bearer', token: 'key' }, settings: { provider_id: 'w1' }, remote_patient_id: 'c1', ...about,
+    }, token);
+    await this.asked('POST', `/api/v1/patients/${chart.id}/sync`, { wait: true }, token);
+    return { patient: chart.id, source: source.id, destination: destination.id };
   }
 
   /** A browser that was never here. */
@@ -118,6 +150,28 @@ export class World {
     const path = join(this.folder, name);
     writeFileSync(path, text);
     return path;
+  }
+}
+
+/** Made-up hospitals and platforms at the other end. */
+export class Fakes {
+  private constructor(private readonly program: ChildProcess, readonly at: Record<'epic' | 'oracle' | 'fhir', { base_url: string; patient: string }> & Record<'cliniko' | 'healthie' | 'carepatron' | 'plain' | 'fhir_sink', { base_url: string; key: string }>) {}
+
+  /** They stand on ports of their own, and say where in their first line. */
+  static async start(): Promise<Fakes> {
+    const program = spawn(join(dirname(BINARY), 'chartkey-fakes'), { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'ignore'] });
+    let said = '';
+    for await (const piece of program.stdout) {
+      said += String(piece);
+      if (said.includes('\n')) return new Fakes(program, JSON.parse(said) as Fakes['at']);
+    }
+    throw new Error('the made-up systems did not come up');
+  }
+
+  async stop() {
+    const gone = new Promise((done) => this.program.once('exit', done));
+    this.program.kill('SIGTERM');
+    await gone;
   }
 }
 

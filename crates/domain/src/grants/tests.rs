@@ -23,6 +23,7 @@ fn grant() -> GrantFacts {
         expires_at: now() + secs(10),
         may_download: false,
         may_reshare: false,
+        passed_on_by: None,
         ended: None,
         suspended: false,
     }
@@ -105,7 +106,7 @@ fn single_records_are_covered_alone_and_only_where_they_lay() {
         compartment: Compartment::new(RecordType::LabResults, kinds),
         author: None,
         deleted: false,
-        moving: false,
+        withheld: false,
     };
     let coverage = Coverage {
         records: Some(vec![chosen]),

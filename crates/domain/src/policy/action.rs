@@ -104,8 +104,18 @@ actions! {
     RecoverAccount = "recover_account" in Public,
     /// `GET /api/audit/checkpoint`.
     FindCheckpoint = "find_checkpoint" in Public,
+    /// `GET /api/audit/checkpoint/key`.
+    FindCheckpointKey = "find_checkpoint_key" in Public,
     /// `GET /api/audit/consistency`.
     FindConsistency = "find_consistency" in Public,
+    /// `GET /api/v1/document-requests/by-token/{token}`: the link says which.
+    OpenDocumentRequest = "open_document_request" in Public,
+    /// `POST /api/v1/document-requests/by-token/{token}/documents`.
+    AnswerDocumentRequest = "answer_document_request" in Public,
+    /// `GET /api/v1/connections/callback`: the state says who.
+    FinishLaunch = "finish_launch" in Public,
+    /// `POST /api/v1/webhooks/{connection}/{secret}`: whoever has the address.
+    NoteWebhook = "note_webhook" in Public,
 
     /// `GET /api/auth/session`.
     FindSession = "find_session" in Account,
@@ -156,6 +166,9 @@ actions! {
     UpdateRecord = "update_record" in Records,
     /// `DELETE /api/records/{id}`.
     DeleteRecord = "delete_record" in Records,
+    /// `DELETE /api/v1/documents/{id}` by its source: kept, and shown to the
+    /// patient alone.
+    WithdrawRecord = "withdraw_record" in Records,
     /// `POST /api/records/{id}/move`.
     MoveRecord = "move_record" in Records,
     /// `POST /api/records/known`.
@@ -236,6 +249,10 @@ actions! {
     DeleteConnection = "delete_connection" in Sync,
     /// `POST /api/v1/connections/{id}/verify`.
     VerifyConnection = "verify_connection" in Sync,
+    /// `POST /api/v1/connections/{id}/launch`: a patient signs in at their provider.
+    LaunchConnection = "launch_connection" in Sync,
+    /// `GET /api/v1/directory/endpoints`: where providers are.
+    ListDirectoryEndpoints = "list_directory_endpoints" in Sync,
     /// `POST /api/v1/connections/{id}/patients`, of a source.
     AttachSource = "attach_source" in Sync,
     /// `POST /api/v1/connections/{id}/patients`, of a destination.
@@ -273,6 +290,8 @@ actions! {
     ListCheckpoints = "list_checkpoints" in Admin,
     /// `POST /api/admin/jobs/retry`: work that was given up, once more.
     RetryJobs = "retry_jobs" in Admin,
+    /// `PUT /api/v1/directory`.
+    ReplaceDirectory = "replace_directory" in Admin,
     /// `GET /api/admin/analytics`: totals with nothing medical in them.
     FindTotals = "find_totals" in Admin,
 
@@ -296,6 +315,8 @@ actions! {
     UpdateChart = "update_chart" in Practice,
     /// `DELETE /api/v1/patients/{id}`.
     DeleteChart = "delete_chart" in Practice,
+    /// `POST /api/v1/patients/import`: a caseload at once.
+    ImportCharts = "import_charts" in Practice,
     /// `POST /api/v1/patients/{id}/invitation`: the mail, once more.
     CreateInvitation = "create_invitation" in Practice,
     /// `POST /api/v1/patients/{id}/claim-sheet`: a sheet to hand over.
@@ -308,6 +329,16 @@ actions! {
     AnswerClaim = "answer_claim" in Practice,
     /// `POST /api/v1/claims/{id}/complete`: the claimant takes the chart over.
     CompleteClaim = "complete_claim" in Practice,
+    /// `POST /api/v1/patients/{id}/request-documents`.
+    CreateDocumentRequest = "create_document_request" in Practice,
+    /// `GET /api/v1/patients/{id}/document-requests`, and those one made.
+    ListDocumentRequests = "list_document_requests" in Practice,
+    /// `PUT /api/v1/document-requests/{id}`: closed, or called off.
+    UpdateDocumentRequest = "update_document_request" in Practice,
+    /// `POST /api/v1/documents/{id}/share`.
+    ShareDocument = "share_document" in Practice,
+    /// `GET /api/v1/patients/{id}/shared-documents`.
+    ListSharedDocuments = "list_shared_documents" in Practice,
 }
 
 impl Action {
@@ -341,6 +372,8 @@ impl Action {
                 | Self::SealOwed
                 | Self::CreateClaimSheet
                 | Self::AnswerClaim
+                | Self::ShareDocument
+                | Self::ListSharedDocuments
         )
     }
 
@@ -370,6 +403,7 @@ impl Action {
                 | Self::PutShareFiles
                 | Self::AttachDestination
                 | Self::SealOwed
+                | Self::ShareDocument
         )
     }
 }

@@ -22,9 +22,13 @@ pub(super) fn decide(
     use Action as A;
     use Target as T;
     match (action, target) {
-        (A::CreateConnection | A::ListConnections | A::ListDeliveries, T::Account(owner)) => {
-            owned(account, action, owner, Noun::Account)
-        }
+        (
+            A::CreateConnection
+            | A::ListConnections
+            | A::ListDeliveries
+            | A::ListDirectoryEndpoints,
+            T::Account(owner),
+        ) => owned(account, action, owner, Noun::Account),
         (
             A::FindConnection
             | A::UpdateConnection
@@ -35,6 +39,9 @@ pub(super) fn decide(
         ) => owned(account, action, connection.owner, Noun::Connection),
         (A::AttachSource | A::AttachDestination, T::Attachment(patient, connection)) => {
             attach(account, action, patient, connection, now)
+        }
+        (A::LaunchConnection, T::Attachment(patient, connection)) => {
+            launch(account, action, patient, connection, now)
         }
         (A::DetachPatient, T::Attachment(patient, connection)) => {
             detach(account, action, patient, connection, now)
@@ -81,6 +88,23 @@ fn attach(
     } else {
         take_along(account, action, patient, now)
     }
+}
+
+/// Signing a patient in at a source: whoever manages the record, and whose
+/// connection it is where they may add to the record.
+fn launch(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    connection: &ConnectionFacts,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    may_use_grants(account)?;
+    if matches!(standing(account, patient, now)?, Standing::Manager) {
+        return Ok(by(account, action).on(patient.id).within(Scope::Nothing));
+    }
+    owned(account, action, connection.owner, Noun::Connection)?;
+    write(account, action, patient, now)
 }
 
 /// Taking a patient off: whose connection it is, and whoever manages the record.

@@ -167,6 +167,10 @@ pub enum Target<'a> {
     Attachment(&'a PatientFacts, &'a ConnectionFacts),
     /// Charts that are to be opened: whether the caller is of a type that may.
     Caseload(bool),
+    /// Somebody on a caseload: whether the caller is of a type that has one.
+    OnCaseload(&'a PatientFacts, bool),
+    /// A request to a provider for a patient's documents, and who made it.
+    DocumentRequest(&'a PatientFacts, AccountId),
     /// One chart.
     Chart(&'a PatientFacts, &'a ChartFacts),
     /// A chart that is being taken over.

@@ -28,7 +28,7 @@ pub(super) fn decide(
             T::Grant(patient, grant),
         ) if grant.id == link.grant.id && grant.patient == link.grant.patient => patient,
         (A::FindBlob, T::Record(patient, record)) => {
-            if link.grant.coverage().covers_record(record) && !record.deleted && !record.moving {
+            if link.grant.coverage().covers_record(record) && !record.deleted && !record.withheld {
                 patient
             } else {
                 return Err(Refusal::Unknown(Noun::Record));

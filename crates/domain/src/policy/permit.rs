@@ -157,7 +157,7 @@ impl Permit {
     }
 
     /// Whether this record may be read under it. What is deleted may not, and
-    /// what is moving only by managers.
+    /// what is withheld only by managers.
     pub fn reads(&self, record: &RecordFacts) -> bool {
         if record.deleted || self.record.is_some_and(|only| only != record.id) {
             return false;
@@ -166,7 +166,7 @@ impl Permit {
             Scope::Nothing => false,
             Scope::All => true,
             Scope::Within(within) => {
-                !record.moving
+                !record.withheld
                     && (within
                         .reads
                         .iter()

@@ -103,6 +103,8 @@ fn signed_in(
             | A::FindBlob
             | A::UpdateRecord
             | A::DeleteRecord
+            | A::WithdrawRecord
+            | A::ShareDocument
             | A::MoveRecord,
             T::Record(patient, record),
         ) => one(account, action, patient, record, now),
@@ -151,7 +153,7 @@ fn signed_in(
             providers(account)?;
             own(account, action, owner, now)
         }
-        (A::CreateChart | A::CreateUser, T::Caseload(may_open)) => {
+        (A::CreateChart | A::ImportCharts | A::CreateUser, T::Caseload(may_open)) => {
             caseload(account, action, may_open)
         }
         (A::FindChart, T::Chart(patient, chart)) => {
@@ -176,6 +178,21 @@ fn signed_in(
             | A::BeginEpochs,
             T::Claim(patient, claim),
         ) => claiming(account, action, patient, claim, now),
+        // Documents that are asked for elsewhere, and documents passed on.
+        (A::CreateDocumentRequest, T::OnCaseload(patient, may_open)) => {
+            caseload(account, action, may_open)?;
+            write(account, action, patient, now)
+        }
+        (A::ListDocumentRequests | A::ListSharedDocuments, T::Patient(patient)) => {
+            list(account, action, patient, now)
+        }
+        (A::ListDocumentRequests, T::Account(owner)) => {
+            providers(account)?;
+            own(account, action, owner, now)
+        }
+        (A::UpdateDocumentRequest, T::DocumentRequest(patient, asker)) => {
+            about_document_request(account, action, patient, asker, now)
+        }
         (A::ListUsers, T::Deployment) if account.kind == AccountKind::Admin => {
             Ok(by(account, action))
         }
@@ -213,6 +230,7 @@ fn signed_in(
             | A::FindSystemHealth
             | A::ListCheckpoints
             | A::RetryJobs
+            | A::ReplaceDirectory
             | A::FindTotals,
             T::Deployment,
         ) if account.kind == AccountKind::Admin => Ok(by(account, action)),
@@ -361,7 +379,7 @@ fn one(
         Standing::Manager => {
             return Ok(managing(account, action, patient, now)?.on_record(Some(record.id)));
         }
-        Standing::Holder(holdings) if !record.moving => holdings,
+        Standing::Holder(holdings) if !record.withheld => holdings,
         Standing::Holder(_) | Standing::Stranger => return Err(Refusal::Unknown(Noun::Record)),
     };
     let wrote_it = record.author == Some(account.id);
@@ -396,6 +414,13 @@ fn one(
         // its author, and to write.
         Action::UpdateRecord if !within.writes.is_empty() => {}
         Action::UpdateRecord => return Err(Refusal::NoWrite),
+        // Whoever wrote something may take it back, or ask to pass it on.
+        Action::WithdrawRecord | Action::ShareDocument if wrote_it => {
+            if action.shares() && !account.email_verified {
+                return Err(Refusal::Unverified);
+            }
+            within.writes.clear();
+        }
         _ => return Err(Refusal::ManagersOnly),
     }
     opening(account, action, patient)?;
@@ -446,6 +471,10 @@ fn about_grant(
     let fits = is_link == (action.group() == Group::Shares) && grant.patient == patient.id;
     match standing(account, patient, now)? {
         Standing::Manager if fits => managing(account, action, patient, now),
+        // Who passed something on may end that.
+        _ if action == Action::RevokeGrant && fits && grant.passed_on_by == Some(account.id) => {
+            Ok(by(account, action).on(patient.id))
+        }
         _ if grant.holder == Holder::Account(account.id) => Err(Refusal::ManagersOnly),
         _ => Err(Refusal::Unknown(noun)),
     }
@@ -542,6 +571,28 @@ fn about_chart(
         }
         Standing::Manager | Standing::Holder(_) => Err(Refusal::Forbidden),
         Standing::Stranger => Err(Refusal::Unknown(Noun::Patient)),
+    }
+}
+
+/// Closing a request for documents, or calling it off: whoever made it, while
+/// they have to do with the patient, and whoever manages the record.
+fn about_document_request(
+    account: &AccountFacts,
+    action: Action,
+    patient: &PatientFacts,
+    asker: AccountId,
+    now: Timestamp,
+) -> Result<Permit, Refusal> {
+    match standing(account, patient, now)? {
+        Standing::Manager => managing(account, action, patient, now),
+        Standing::Holder(holdings) if asker == account.id => {
+            if holdings.active.is_empty() {
+                return Err(holdings.why_idle(|_| true, Noun::Patient));
+            }
+            may_use_grants(account)?;
+            Ok(by(account, action).on(patient.id))
+        }
+        Standing::Holder(_) | Standing::Stranger => Err(Refusal::Unknown(Noun::Request)),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::connections::ErrorClass;
+
 /// Errors of connections, runs and deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SyncError {
@@ -35,10 +37,14 @@ pub enum SyncError {
     /// More in one request than it takes.
     #[error("too many at once")]
     TooMany,
+    /// The other system, or what it sent, could not be used.
+    #[error("the other system: {}", .0.code())]
+    Refused(ErrorClass),
 }
 
 impl SyncError {
-    /// Every variant, for the list of codes.
+    /// Every variant with a code of its own, for the list of codes; that of
+    /// [`Self::Refused`] is its class's.
     pub const ALL: [Self; 10] = [
         Self::UnknownConnection,
         Self::NotAttached,
@@ -65,6 +71,7 @@ impl SyncError {
             Self::Statement => "connection.statement",
             Self::State => "delivery.state",
             Self::TooMany => "sync.too_many",
+            Self::Refused(class) => class.code(),
         }
     }
 
@@ -77,6 +84,7 @@ impl SyncError {
             | Self::UnknownLog
             | Self::UnknownDelivery => 404,
             Self::State => 409,
+            Self::Refused(_) => 502,
             Self::Kind | Self::NeedsAuthorization | Self::Statement | Self::TooMany => 422,
         }
     }

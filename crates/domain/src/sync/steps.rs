@@ -80,6 +80,8 @@ steps! {
     PullRetry = "pull.retry", Pending;
     /// The source could not be read, and will not be tried again by itself.
     PullFailed = "pull.failed", Error;
+    /// The program stopped while it read; it goes on where it was.
+    PullLost = "pull.lost", Pending;
     /// Documents are no longer at the source.
     PullMissing = "pull.missing", Success;
     /// Who connected the source may not add to this record any more.
@@ -100,8 +102,14 @@ steps! {
     PushKept = "push.kept", Success;
     /// It could not be sent now; it is tried again.
     PushRetry = "push.retry", Pending;
+    /// The program stopped in the middle of an attempt.
+    PushLost = "push.lost", Pending;
     /// Whether it arrived is not known: it is looked for before it is sent again.
     PushUnsure = "push.unsure", Pending;
+    /// The destination is still at it, or asked for a pause.
+    PushPaused = "push.paused", Pending;
+    /// A newer version is there, or none at all: this one is not sent.
+    PushSuperseded = "push.superseded", Success;
     /// Whether it arrived is not known, and the platform cannot be searched.
     PushReview = "push.review", Error;
     /// It was given up.
@@ -124,6 +132,18 @@ steps! {
     PushClientCreated = "push.client_created", Success;
     /// The connection's owner must do something first.
     Attention = "connection.attention", Error;
+    /// Documents were asked for.
+    Requested = "request.made", Pending;
+    /// Documents were asked for by mail.
+    RequestMailed = "request.mailed", Pending;
+    /// A document came by the link of a request.
+    RequestAnswered = "request.answered", Success;
+    /// A request was closed.
+    RequestClosed = "request.closed", Success;
+    /// A request was called off.
+    RequestCancelled = "request.cancelled", Success;
+    /// Nobody closed a request in its time.
+    RequestExpired = "request.expired", Error;
 }
 
 impl Step {
@@ -135,14 +155,18 @@ impl Step {
             Self::Queued => format!("Waiting for its turn with {system}."),
             Self::Pulled => format!("Read {system}: {}.", brought(counts)),
             Self::PulledPartly => format!(
-                "Read {system}: {}. {} could not be read: {system} refused.",
+                "Read {system}: {}. {} could not be read there{}.",
                 brought(counts),
                 plural(counts.failed, "kind of document", "kinds of documents"),
+                kinds(why),
             ),
             Self::PullRetry => {
                 format!("{system} could not be read just now{because} It will be tried again.")
             }
             Self::PullFailed => format!("{system} could not be read{because}"),
+            Self::PullLost => {
+                format!("The program stopped while it read {system}, and goes on where it was.")
+            }
             Self::PullMissing => format!(
                 "{} no longer at {system}. Nothing was deleted here.",
                 are(counts.updated)
@@ -170,9 +194,18 @@ impl Step {
                     "It could not be sent to {system} just now{because} It will be tried again."
                 )
             }
+            Self::PushLost => format!(
+                "The program stopped while it was about to send to {system}. It goes on where it was."
+            ),
             Self::PushUnsure => format!(
                 "{system} did not answer in time. Before it is sent again we look whether it arrived."
             ),
+            Self::PushPaused => {
+                format!("{system} is still at it, or asked for a pause. It goes on in a moment.")
+            }
+            Self::PushSuperseded => {
+                format!("Not sent to {system}: there is a newer version of it, or it is gone.")
+            }
             Self::PushReview => format!(
                 "It may have reached {system}, which cannot be searched. Look there, then say whether to send it again."
             ),
@@ -201,8 +234,36 @@ impl Step {
                 format!("A client for this patient was created in {system}.")
             }
             Self::Attention => format!("{system} needs you{because}"),
+            Self::Requested => {
+                "Documents were asked for. Hand on the link to whoever has them.".to_owned()
+            }
+            Self::RequestMailed => "Documents were asked for by e-mail.".to_owned(),
+            Self::RequestAnswered => format!(
+                "{} by the link of a request.",
+                came(counts.created)
+            ),
+            Self::RequestClosed => "A request for documents was closed.".to_owned(),
+            Self::RequestCancelled => "A request for documents was called off.".to_owned(),
+            Self::RequestExpired => {
+                "A request for documents ended: its time was over. Ask again where something is missing.".to_owned()
+            }
         }
     }
+}
+
+/// `: Observation, CarePlan`: the types that could not be read, where they are
+/// named; anything else is left out.
+fn kinds(why: Option<&str>) -> String {
+    let named = why.unwrap_or_default().split(',').filter(|name| {
+        name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.bytes().all(|b| b.is_ascii_alphabetic())
+    });
+    let mut text = String::new();
+    for name in named {
+        text.push_str(if text.is_empty() { ": " } else { ", " });
+        text.push_str(name);
+    }
+    text
 }
 
 fn plural(n: u64, one: &str, many: &str) -> String {
@@ -223,6 +284,13 @@ fn wait(n: u64) -> String {
     match n {
         1 => "1 document waits".to_owned(),
         n => format!("{n} documents wait"),
+    }
+}
+
+fn came(n: u64) -> String {
+    match n {
+        1 => "1 document came".to_owned(),
+        n => format!("{n} documents came"),
     }
 }
 
@@ -333,6 +401,12 @@ mod tests {
             ..Counts::default()
         };
         assert_eq!(told(some), "Read Clinic: 12 new, 1 changed, 30 unchanged.");
+        let partly = Counts { failed: 2, ..some };
+        assert_eq!(
+            Step::PulledPartly.sentence("Clinic", &partly, Some("Observation,CarePlan,<b>")),
+            "Read Clinic: 12 new, 1 changed, 30 unchanged. 2 kinds of documents could not be \
+             read there: Observation, CarePlan."
+        );
         let none = Counts {
             unchanged: 3,
             ..Counts::default()

@@ -80,6 +80,8 @@ trail_actions! {
     RecordMove = "record.move",
     /// Directly sealed batches were taken over.
     RecordAdopt = "record.adopt",
+    /// Its author took a record back: it is the patient's alone.
+    RecordWithdraw = "record.withdraw",
     /// Records were taken along.
     RecordExport = "record.export",
     /// A file was taken along.
@@ -134,6 +136,10 @@ trail_actions! {
     ConnectionDelete = "connection.delete",
     /// A patient was put on a connection.
     ConnectionAttach = "connection.attach",
+    /// A patient signed in at a source: it is read with what they allowed.
+    ConnectionAuthorize = "connection.authorize",
+    /// The directory of providers was replaced.
+    DirectoryReplace = "directory.replace",
     /// A patient was taken off a connection.
     ConnectionDetach = "connection.detach",
     /// A version left for a destination.
@@ -154,6 +160,16 @@ trail_actions! {
     ClaimAnswer = "claim.answer",
     /// The patient took the chart over.
     ClaimComplete = "claim.complete",
+    /// A practitioner asked a provider for documents (`detail.request`).
+    DocumentRequest = "document.request",
+    /// Somebody opened the link of such a request (`detail.request`).
+    DocumentOpen = "document.open",
+    /// Somebody sent a document by it (`detail.request`).
+    DocumentReceive = "document.receive",
+    /// It was closed, called off, or its time came (`detail.why`).
+    DocumentClose = "document.close",
+    /// A document was passed on to another practitioner.
+    DocumentShare = "document.share",
     /// Somebody was invited to an account.
     UserInvite = "user.invite",
     /// What a practice keeps of somebody changed.

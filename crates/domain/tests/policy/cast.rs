@@ -61,6 +61,7 @@ pub fn grant() -> GrantFacts {
         expires_at: now() + minutes(60),
         may_download: false,
         may_reshare: false,
+        passed_on_by: None,
         ended: None,
         suspended: false,
     }
@@ -337,7 +338,7 @@ pub fn record(record_type: RecordType, kinds: Kinds) -> RecordFacts {
         compartment: Compartment::new(record_type, kinds),
         author: None,
         deleted: false,
-        moving: false,
+        withheld: false,
     }
 }
 
@@ -355,6 +356,8 @@ pub enum Thing {
     Connection(ConnectionFacts),
     Attachment(ConnectionFacts),
     Caseload(bool),
+    OnCaseload(bool),
+    DocumentRequest(AccountId),
     Chart(ChartFacts),
     Claim(ClaimFacts),
 }
@@ -375,6 +378,8 @@ impl Thing {
             Self::Connection(connection) => Target::Connection(connection),
             Self::Attachment(connection) => Target::Attachment(&cast.patient, connection),
             Self::Caseload(may) => Target::Caseload(*may),
+            Self::OnCaseload(may) => Target::OnCaseload(&cast.patient, *may),
+            Self::DocumentRequest(asker) => Target::DocumentRequest(&cast.patient, *asker),
             Self::Chart(chart) => Target::Chart(&cast.patient, chart),
             Self::Claim(claim) => Target::Claim(&cast.patient, claim),
         }
@@ -418,6 +423,10 @@ pub fn things(granted: RecordType, other: RecordType) -> Vec<(&'static str, Thin
         holder: Holder::Account(SOMEONE),
         ..grant()
     };
+    let passed_on = GrantFacts {
+        passed_on_by: Some(ME),
+        ..theirs.clone()
+    };
     let foreign = GrantFacts {
         patient: ELSEWHERE,
         ..theirs.clone()
@@ -435,6 +444,19 @@ pub fn things(granted: RecordType, other: RecordType) -> Vec<(&'static str, Thin
             Thing::Caseload(true),
         ),
         ("charts, being of another type", Thing::Caseload(false)),
+        (
+            "the patient, being of a type that has a caseload",
+            Thing::OnCaseload(true),
+        ),
+        (
+            "the patient, being of another type",
+            Thing::OnCaseload(false),
+        ),
+        ("documents that one asked for", Thing::DocumentRequest(ME)),
+        (
+            "documents that another asked for",
+            Thing::DocumentRequest(SOMEONE),
+        ),
         ("the chart that one opened", chart(ME, false)),
         ("… which was claimed", chart(ME, true)),
         ("a chart that another opened", chart(SOMEONE, false)),
@@ -468,9 +490,9 @@ pub fn things(granted: RecordType, other: RecordType) -> Vec<(&'static str, Thin
             }),
         ),
         (
-            "… being moved",
+            "… taken back by who asks, its author",
             with(|r| {
-                r.moving = true;
+                r.withheld = true;
                 r.author = Some(ME);
             }),
         ),
@@ -487,6 +509,7 @@ pub fn things(granted: RecordType, other: RecordType) -> Vec<(&'static str, Thin
         ),
         ("a grant to who asks", Thing::Grant(grant())),
         ("a grant to another", Thing::Grant(theirs)),
+        ("… passed on by who asks", Thing::Grant(passed_on)),
         ("a grant of another patient", Thing::Grant(foreign)),
         ("the link", Thing::Grant(link_grant())),
         ("a link of another patient", Thing::Grant(foreign_link)),

@@ -42,7 +42,7 @@ prop_compose! {
         GrantFacts {
             id: GrantId(Id::from_bytes([number; 16])),
             patient, holder, types, kinds, records, write_types, valid_from, expires_at,
-            may_download, may_reshare: false, ended, suspended,
+            may_download, may_reshare: false, passed_on_by: None, ended, suspended,
         }
     }
 }
@@ -82,12 +82,12 @@ prop_compose! {
         record_type in select(RecordType::ALL.to_vec()),
         kinds in kinds(),
         author in proptest::option::of(select(vec![ME, SOMEONE])),
-        (deleted, moving) in (proptest::bool::weighted(0.1), proptest::bool::weighted(0.1)),
+        (deleted, withheld) in (proptest::bool::weighted(0.1), proptest::bool::weighted(0.1)),
     ) -> RecordFacts {
         RecordFacts {
             id: cast::record_id(number),
             compartment: Compartment::new(record_type, kinds),
-            author, deleted, moving,
+            author, deleted, withheld,
         }
     }
 }
@@ -127,7 +127,7 @@ fn names(grant: &GrantFacts, record: &RecordFacts) -> bool {
 fn may_see(patient: &PatientFacts, record: &RecordFacts) -> bool {
     let mut living = patient.caller_grants.iter().filter(|grant| counts(grant));
     let authored = record.author == Some(ME) && patient.caller_grants.iter().any(counts);
-    !record.deleted && !record.moving && (authored || living.any(|grant| names(grant, record)))
+    !record.deleted && !record.withheld && (authored || living.any(|grant| names(grant, record)))
 }
 
 fn manages(account: &AccountFacts, patient: &PatientFacts) -> bool {
@@ -169,7 +169,7 @@ enum Loss {
     OldSignIn,
     Author,
     Deleted,
-    Moving,
+    Withheld,
 }
 
 fn losses() -> impl Strategy<Value = Loss> {
@@ -193,7 +193,7 @@ fn losses() -> impl Strategy<Value = Loss> {
             Loss::OldSignIn,
             Loss::Author,
             Loss::Deleted,
-            Loss::Moving,
+            Loss::Withheld,
         ][which]
     })
 }
@@ -233,7 +233,7 @@ fn lose(
         Loss::OldSignIn => account.auth_time = now() - minutes(60),
         Loss::Author => record.author = None,
         Loss::Deleted => record.deleted = true,
-        Loss::Moving => record.moving = true,
+        Loss::Withheld => record.withheld = true,
     }
 }
 
@@ -342,7 +342,7 @@ proptest! {
             prop_assert!(!RecordType::ALL.into_iter().any(|one| permit.writes(one)));
             let reads = permit.reads(&record);
             if reads {
-                prop_assert!(names(&grant, &record) && !record.deleted && !record.moving);
+                prop_assert!(names(&grant, &record) && !record.deleted && !record.withheld);
                 prop_assert!(!passcode_due && !grant.suspended);
                 let alive = grant.ended.is_none()
                     || (grant.ended == Some(EndReason::UsedUp) && proof == LinkProof::View);

@@ -269,6 +269,85 @@ pub(crate) fn own_header(name: &str) -> ConnectorResult<HeaderName> {
     Ok(name)
 }
 
+/// The calls of a [`Platform`](chartkey_domain::connections::Platform) that opens an
+/// account of the connection's and asks that: `account_does!(|platform, endpoint,
+/// tokens| platform.account(endpoint))`.
+macro_rules! account_does {
+    (|$platform:ident, $endpoint:ident, $tokens:ident| $open:expr) => {
+        fn verify<'a>(
+            &'a self,
+            $endpoint: &'a Endpoint,
+            $tokens: &'a dyn TokenKeeper,
+        ) -> BoxFuture<'a, ConnectorResult<Verified>> {
+            let $platform = self;
+            Box::pin(async move { $open?.verify().await })
+        }
+
+        fn find_clients<'a>(
+            &'a self,
+            $endpoint: &'a Endpoint,
+            $tokens: &'a dyn TokenKeeper,
+            who: &'a ClientMatch,
+        ) -> BoxFuture<'a, ConnectorResult<Vec<RemoteClient>>> {
+            let $platform = self;
+            Box::pin(async move { $open?.find_clients(who).await })
+        }
+
+        fn create_client<'a>(
+            &'a self,
+            $endpoint: &'a Endpoint,
+            $tokens: &'a dyn TokenKeeper,
+            who: &'a ClientMatch,
+        ) -> BoxFuture<'a, ConnectorResult<RemoteClient>> {
+            let $platform = self;
+            Box::pin(async move { $open?.create_client(who).await })
+        }
+
+        fn find_document<'a>(
+            &'a self,
+            $endpoint: &'a Endpoint,
+            $tokens: &'a dyn TokenKeeper,
+            client: &'a RemoteClient,
+            key: &'a DedupeKey,
+        ) -> BoxFuture<'a, ConnectorResult<Option<String>>> {
+            let $platform = self;
+            Box::pin(async move { $open?.find_document(client, key).await })
+        }
+
+        fn put_document<'a>(
+            &'a self,
+            $endpoint: &'a Endpoint,
+            $tokens: &'a dyn TokenKeeper,
+            client: &'a RemoteClient,
+            document: &'a OutgoingDocument,
+            key: &'a DedupeKey,
+            resume: Option<&'a str>,
+        ) -> BoxFuture<'a, ConnectorResult<PutState>> {
+            let $platform = self;
+            Box::pin(async move {
+                let len = document.bytes.len();
+                let most = $platform.capabilities($endpoint).max_bytes;
+                if u64::try_from(len).map_or(true, |len| len > most) {
+                    return Err(ConnectorError::new(ErrorClass::TooLarge));
+                }
+                $open?.put_document(client, document, key, resume).await
+            })
+        }
+
+        fn remove_document<'a>(
+            &'a self,
+            $endpoint: &'a Endpoint,
+            $tokens: &'a dyn TokenKeeper,
+            client: &'a RemoteClient,
+            document: &'a str,
+        ) -> BoxFuture<'a, ConnectorResult<Removed>> {
+            let $platform = self;
+            Box::pin(async move { $open?.remove_document(client, document).await })
+        }
+    };
+}
+pub(crate) use account_does;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -23,8 +23,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::calls::{
-    self, Calls, Effect, MAX_ANSWER_LEN, MAX_LIST_LEN, api_key, error, id_of, secret_value,
-    unreadable, url_below,
+    self, Calls, Effect, MAX_ANSWER_LEN, MAX_LIST_LEN, account_does, api_key, error, id_of,
+    secret_value, unreadable, url_below,
 };
 use super::multipart::form;
 use super::people::{Candidate, decide, description, is_marked, marker, split_name, wanted};
@@ -273,7 +273,11 @@ impl Account<'_> {
     }
 
     /// May be repeated at will: what is gone stays gone.
-    async fn remove(&self, document: &str) -> ConnectorResult<Removed> {
+    async fn remove_document(
+        &self,
+        _client: &RemoteClient,
+        document: &str,
+    ) -> ConnectorResult<Removed> {
         let url = self.url(&["patient_attachments", document])?;
         let request = self.request(Method::DELETE, &url)?;
         let answer = self
@@ -319,72 +323,5 @@ impl Platform for Cliniko {
         }
     }
 
-    fn verify<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-    ) -> BoxFuture<'a, ConnectorResult<Verified>> {
-        Box::pin(async move { self.account(endpoint)?.verify().await })
-    }
-
-    fn find_clients<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        who: &'a ClientMatch,
-    ) -> BoxFuture<'a, ConnectorResult<Vec<RemoteClient>>> {
-        Box::pin(async move { self.account(endpoint)?.find_clients(who).await })
-    }
-
-    fn create_client<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        who: &'a ClientMatch,
-    ) -> BoxFuture<'a, ConnectorResult<RemoteClient>> {
-        Box::pin(async move { self.account(endpoint)?.create_client(who).await })
-    }
-
-    fn find_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        key: &'a DedupeKey,
-    ) -> BoxFuture<'a, ConnectorResult<Option<String>>> {
-        Box::pin(async move { self.account(endpoint)?.find_document(client, key).await })
-    }
-
-    fn put_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        document: &'a OutgoingDocument,
-        key: &'a DedupeKey,
-        resume: Option<&'a str>,
-    ) -> BoxFuture<'a, ConnectorResult<PutState>> {
-        Box::pin(async move {
-            let fits = u64::try_from(document.bytes.len())
-                .is_ok_and(|len| len <= self.capabilities(endpoint).max_bytes);
-            if !fits {
-                return Err(error(ErrorClass::TooLarge));
-            }
-            let account = self.account(endpoint)?;
-            match resume {
-                None => account.upload(client, document).await,
-                Some(token) => account.go_on(client, document, key, token).await,
-            }
-        })
-    }
-
-    fn remove_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        _client: &'a RemoteClient,
-        document: &'a str,
-    ) -> BoxFuture<'a, ConnectorResult<Removed>> {
-        Box::pin(async move { self.account(endpoint)?.remove(document).await })
-    }
+    account_does!(|platform, endpoint, _tokens| platform.account(endpoint));
 }

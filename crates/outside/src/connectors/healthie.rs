@@ -23,7 +23,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::calls::{
-    self, Calls, Effect, MAX_LIST_LEN, api_key, error, id_of, secret_value, unreadable,
+    self, Calls, Effect, MAX_LIST_LEN, account_does, api_key, error, id_of, secret_value,
+    unreadable,
 };
 use super::multipart::media_type;
 use super::people::{Candidate, decide, description, is_marked, marker, split_name, wanted};
@@ -310,10 +311,8 @@ impl Account<'_> {
         client: &RemoteClient,
         document: &OutgoingDocument,
         key: &DedupeKey,
+        _resume: Option<&str>,
     ) -> ConnectorResult<PutState> {
-        if u64::try_from(document.bytes.len()).map_or(true, |len| len > self.settings.max_bytes) {
-            return Err(error(ErrorClass::TooLarge));
-        }
         let description = description(document, &marker(key)?);
         let mut input = json!({
             "rel_user_id": client.id,
@@ -334,7 +333,11 @@ impl Account<'_> {
     }
 
     /// May be repeated at will: what is gone stays gone.
-    async fn remove(&self, document: &str) -> ConnectorResult<Removed> {
+    async fn remove_document(
+        &self,
+        _client: &RemoteClient,
+        document: &str,
+    ) -> ConnectorResult<Removed> {
         let operation = Operation {
             name: "deleteDocument",
             field: "deleteDocument",
@@ -444,64 +447,5 @@ impl Platform for Healthie {
         }
     }
 
-    fn verify<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-    ) -> BoxFuture<'a, ConnectorResult<Verified>> {
-        Box::pin(async move { self.account(endpoint)?.verify().await })
-    }
-
-    fn find_clients<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        who: &'a ClientMatch,
-    ) -> BoxFuture<'a, ConnectorResult<Vec<RemoteClient>>> {
-        Box::pin(async move { self.account(endpoint)?.find_clients(who).await })
-    }
-
-    fn create_client<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        who: &'a ClientMatch,
-    ) -> BoxFuture<'a, ConnectorResult<RemoteClient>> {
-        Box::pin(async move { self.account(endpoint)?.create_client(who).await })
-    }
-
-    fn find_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        key: &'a DedupeKey,
-    ) -> BoxFuture<'a, ConnectorResult<Option<String>>> {
-        Box::pin(async move { self.account(endpoint)?.find_document(client, key).await })
-    }
-
-    fn put_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        document: &'a OutgoingDocument,
-        key: &'a DedupeKey,
-        _resume: Option<&'a str>,
-    ) -> BoxFuture<'a, ConnectorResult<PutState>> {
-        Box::pin(async move {
-            let account = self.account(endpoint)?;
-            account.put_document(client, document, key).await
-        })
-    }
-
-    fn remove_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        _client: &'a RemoteClient,
-        document: &'a str,
-    ) -> BoxFuture<'a, ConnectorResult<Removed>> {
-        Box::pin(async move { self.account(endpoint)?.remove(document).await })
-    }
+    account_does!(|platform, endpoint, _tokens| platform.account(endpoint));
 }

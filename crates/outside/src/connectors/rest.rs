@@ -41,8 +41,8 @@ use zeroize::Zeroizing;
 use self::shape::{FindClients, FindDocument, Format, PutDocument, Settings, Verb};
 use self::template::{Values, json_with_file};
 use super::calls::{
-    self, Calls, Effect, MAX_ANSWER_LEN, MAX_LIST_LEN, at, error, id_of, own_header, prove,
-    remote_code, unreadable,
+    self, Calls, Effect, MAX_ANSWER_LEN, MAX_LIST_LEN, account_does, at, error, id_of, own_header,
+    prove, remote_code, unreadable,
 };
 use super::multipart::form;
 use super::people::{Candidate, decide, is_marked, marker, wanted};
@@ -178,22 +178,20 @@ impl Account<'_> {
             .transpose()
     }
 
-    async fn put(
+    async fn put_document(
         &self,
         client: &RemoteClient,
         document: &OutgoingDocument,
         key: &DedupeKey,
+        _resume: Option<&str>,
     ) -> ConnectorResult<PutState> {
-        if u64::try_from(document.bytes.len()).map_or(true, |len| len > self.settings.max_bytes) {
-            return Err(error(ErrorClass::TooLarge));
-        }
         let marker = marker(key)?;
         let mut values = Values::of_document(document);
         values.set("client", &client.id);
         values.set("marker", &marker);
         values.set("key", &key.0);
         if let Some(step) = &self.settings.put_document {
-            return self.put_document(step, &values, document, key).await;
+            return self.put_by_step(step, &values, document, key).await;
         }
         let webhook = self.settings.webhook.as_ref().ok_or(unsupported())?;
         let event = json!({
@@ -225,7 +223,7 @@ impl Account<'_> {
         ))
     }
 
-    async fn put_document(
+    async fn put_by_step(
         &self,
         step: &PutDocument,
         values: &Values<'_>,
@@ -273,7 +271,11 @@ impl Account<'_> {
     }
 
     /// May be repeated at will: what is gone stays gone.
-    async fn remove(&self, client: &RemoteClient, document: &str) -> ConnectorResult<Removed> {
+    async fn remove_document(
+        &self,
+        client: &RemoteClient,
+        document: &str,
+    ) -> ConnectorResult<Removed> {
         let mut values = Values::default();
         values.set("client", &client.id);
         values.set("document", document);
@@ -366,61 +368,5 @@ impl Platform for Rest {
         settings.capabilities()
     }
 
-    fn verify<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-    ) -> BoxFuture<'a, ConnectorResult<Verified>> {
-        Box::pin(async move { self.account(endpoint)?.verify().await })
-    }
-
-    fn find_clients<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        who: &'a ClientMatch,
-    ) -> BoxFuture<'a, ConnectorResult<Vec<RemoteClient>>> {
-        Box::pin(async move { self.account(endpoint)?.find_clients(who).await })
-    }
-
-    fn create_client<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        who: &'a ClientMatch,
-    ) -> BoxFuture<'a, ConnectorResult<RemoteClient>> {
-        Box::pin(async move { self.account(endpoint)?.create_client(who).await })
-    }
-
-    fn find_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        key: &'a DedupeKey,
-    ) -> BoxFuture<'a, ConnectorResult<Option<String>>> {
-        Box::pin(async move { self.account(endpoint)?.find_document(client, key).await })
-    }
-
-    fn put_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        document: &'a OutgoingDocument,
-        key: &'a DedupeKey,
-        _resume: Option<&'a str>,
-    ) -> BoxFuture<'a, ConnectorResult<PutState>> {
-        Box::pin(async move { self.account(endpoint)?.put(client, document, key).await })
-    }
-
-    fn remove_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        _tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        document: &'a str,
-    ) -> BoxFuture<'a, ConnectorResult<Removed>> {
-        Box::pin(async move { self.account(endpoint)?.remove(client, document).await })
-    }
+    account_does!(|platform, endpoint, _tokens| platform.account(endpoint));
 }

@@ -3,7 +3,7 @@
 //! What is *not* in them matters most, since mail providers can read mail: only
 //! the share notice names a patient or a record type, and there is no way to put
 //! a sensitive kind into any of them. All others say that something happened and
-//! where to look. Only a share notice and an invitation carry what people typed;
+//! where to look. Only a share notice, an invitation and a request for documents carry what people typed;
 //! it is cut to a size, freed of hidden characters, escaped, and isolated from
 //! the direction of the text around it.
 //!
@@ -24,8 +24,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 pub use access::{
-    Audience, access_ended, access_ends_soon, access_requested, new_link_asked, send_again,
-    share_opened,
+    Audience, access_ended, access_ends_soon, access_requested, documents_asked, documents_came,
+    new_link_asked, send_again, share_opened,
 };
 pub use account::{
     AccountInvitation, chart_ends_soon, existing_account, invitation, keys_changed, new_sign_in,

@@ -3,7 +3,7 @@
 use chartkey_domain::connections::ErrorClass as Class;
 use chartkey_fakes::fhir::{NextLink, Record, Shape};
 use chartkey_fakes::{Fault, Rule};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{World, arrives, class};
 
@@ -455,5 +455,58 @@ async fn every_fault_of_a_search_means_one_thing_and_passes() {
             _ => assert_eq!(wait, None),
         }
         assert!(ask().await.is_ok(), "{fault:?} did not pass");
+    }
+}
+
+#[tokio::test]
+async fn medications_behind_references_are_pointed_to_and_read_one_by_one() {
+    for shape in [Shape::Epic, Shape::Oracle] {
+        let world = World::new(shape).await;
+        let request = |id: &str, reference: &str| {
+            json!({"resourceType": "MedicationRequest", "id": id, "status": "active",
+                "intent": "order", "subject": {"reference": format!("Patient/{}", world.patient)},
+                "medicationReference": {"reference": reference}})
+        };
+        world
+            .server
+            .put(json!({"resourceType": "Medication", "id": "m1",
+            "code": {"text": "Metformin"}}));
+        let absolute = format!("{}/Medication/m2", world.server.base_url());
+        for (id, reference) in [
+            ("r1", "Medication/m1"),
+            ("r2", "Medication/m1/_history/3"),
+            ("r3", absolute.as_str()),
+            // Neither another server, nor what is inside, nor anything else of ours.
+            ("r4", "https://elsewhere.example/r4/Medication/m3"),
+            ("r5", "#inside"),
+            ("r6", "Medication/../Patient/p"),
+            ("r7", "urn:uuid:4a8c1e0e-1d3f-4f0e-9b0a-1c2d3e4f5a6b"),
+        ] {
+            world.server.put(request(id, reference));
+        }
+        let plan = world.plan().await;
+        let mut queries = plan.queries.iter();
+        let query = queries.find(|q| q.resource_type == "MedicationRequest");
+        let mut pointed = Vec::new();
+        let mut next = None;
+        loop {
+            let asked = world.ask(query.unwrap(), &plan.discovered, None, next.as_deref());
+            let page = asked.await.unwrap();
+            pointed.extend(page.pointed);
+            match page.next {
+                Some(more) => next = Some(more),
+                None => break,
+            }
+        }
+        pointed.retain(|reference| reference.starts_with("Medication/m"));
+        pointed.sort();
+        pointed.dedup();
+        assert_eq!(pointed, ["Medication/m1", "Medication/m2"], "{shape:?}");
+        let endpoint = world.endpoint();
+        let read = |reference| world.source().pointed(&endpoint, &world.keeper, reference);
+        let found = read("Medication/m1").await.unwrap();
+        let found: Value = serde_json::from_slice(&found).unwrap();
+        assert_eq!(found["code"]["text"], "Metformin");
+        assert_eq!(class(read("Medication/m2").await), Class::NotFound);
     }
 }

@@ -29,6 +29,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(find_audit_proof))
         .routes(routes!(disclosures::list_disclosures))
         .routes(routes!(find_checkpoint))
+        .routes(routes!(find_checkpoint_key))
         .routes(routes!(find_consistency))
 }
 
@@ -202,6 +203,19 @@ async fn find_checkpoint(
 ) -> Result<Response, Problem> {
     let note = service::find_checkpoint(app.service(), params.log()?).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], note).into_response())
+}
+
+/// What verifies the log's checkpoints: to be kept where they are checked.
+#[utoipa::path(get, path = "/api/audit/checkpoint/key", tag = "audit", security(()), params(LogParams),
+    responses((status = 200, description = "A verifier key (C2SP signed-note): name, key id and Ed25519 key", body = String, content_type = "text/plain")))]
+async fn find_checkpoint_key(
+    State(app): State<App>,
+    Query(params): Query<LogParams>,
+) -> Result<Response, Problem> {
+    let verifier = service::verifier(app.service(), params.log()?)
+        .ok_or_else(|| Problem::new("server.internal"))?;
+    let key = format!("{}\n", verifier.vkey());
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], key).into_response())
 }
 
 /// Two sizes of the log.

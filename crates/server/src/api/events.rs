@@ -34,10 +34,10 @@ pub struct EventView {
     kind: String,
 }
 
-/// Listens. `event` is `records`, `grants`, `requests`, `shares`, `session`,
-/// or `reset`: more may have happened than is still known, so look at
-/// everything again. A comment comes every 20 seconds; the stream ends with
-/// the session.
+/// Listens. `event` is `records`, `grants`, `requests`, `shares`, `claims`,
+/// `sync` (runs, deliveries, connections), `session`, or `reset`: more may have
+/// happened than is still known, so look at everything again. A comment comes
+/// every 20 seconds; the stream ends with the session.
 #[utoipa::path(get, path = "/api/events", tag = "accounts",
     params(("Last-Event-ID" = Option<i64>, Header, description = "Go on after this event; from now on where absent")),
     responses(
@@ -86,6 +86,8 @@ fn written(event: Event) -> Line {
         Some("grant") => "grants",
         Some("request") => "requests",
         Some("share") => "shares",
+        Some("claim") => "claims",
+        Some("sync" | "push" | "connection") => "sync",
         _ => "session",
     };
     let view = EventView {

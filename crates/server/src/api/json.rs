@@ -13,9 +13,9 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chartkey_crypto::SecretBytes;
+use chartkey_crypto::secret::wipe;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use zeroize::Zeroize as _;
 
 use super::problem::Problem;
 
@@ -88,7 +88,7 @@ impl std::io::Write for Wiped {
             let room = needed.max(self.0.capacity().saturating_mul(2)).max(1_024);
             let mut larger = Vec::with_capacity(room);
             larger.extend_from_slice(&self.0);
-            self.0.zeroize();
+            wipe(&mut self.0);
             self.0 = larger;
         }
         self.0.extend_from_slice(piece);

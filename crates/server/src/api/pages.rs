@@ -1,5 +1,6 @@
 //! The few pages that are served without the app: the API's documentation, the
-//! page that a verification mail opens, and, in development, the outbox.
+//! page that a verification mail opens, the one by which documents are sent that
+//! somebody asked for, and, in development, the outbox.
 //!
 //! Static files of our own and nothing from elsewhere; data comes to them over
 //! the public API. Their scripts build text nodes, never markup.
@@ -22,7 +23,10 @@ pub fn routes(app: &App) -> Router<App> {
     let router = Router::new()
         .route("/api/docs", get(docs))
         .route("/api/docs/docs.js", get(docs_script))
-        .route("/api/docs/page.css", get(style));
+        .route("/api/docs/page.css", get(style))
+        .route("/requests/{token}", get(request_page))
+        .route("/requests-page/request.js", get(request_script))
+        .route("/requests-page/request.css", get(request_style));
     // The app brings a page of its own.
     if app.config().groups.has(Group::Web) && crate::web::is_embedded() {
         return router;
@@ -80,6 +84,20 @@ async fn verify_email() -> Response {
 
 async fn verify_email_script() -> Response {
     script(include_str!("../../assets/verify-email.js"))
+}
+
+/// Documents are sent here without an account, by whoever was asked for some.
+async fn request_page() -> Response {
+    page(include_str!("../../assets/request.html"))
+}
+
+async fn request_script() -> Response {
+    script(include_str!("../../assets/request.js"))
+}
+
+async fn request_style() -> Response {
+    let text = include_str!("../../assets/request.css");
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], text).into_response()
 }
 
 async fn dev_mail() -> Response {

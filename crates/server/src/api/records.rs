@@ -11,7 +11,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chartkey_domain::ids::{PatientId, RecordId};
-use chartkey_domain::records::RecordError;
+use chartkey_domain::records::{MAX_HEADERS, MAX_PAGE, RecordError};
 use chartkey_fhir::{Limits, RecordType};
 use chartkey_service::assisted::{Assisted, RecordQuery, own_patient};
 use chartkey_service::idempotency::{Once, Replay};
@@ -81,7 +81,7 @@ pub struct ListQuery {
     pub fields: Option<String>,
     /// `true` for supporting resources too. Sealed clients only.
     pub supporting: Option<bool>,
-    /// Most items, 1 to 500; 50 where absent.
+    /// Most items, 1 to 500, or to 1,000 with `fields=header`; 50 where absent.
     pub limit: Option<u32>,
     /// `next` of the page before.
     pub cursor: Option<String>,
@@ -296,8 +296,13 @@ async fn list_records(
         Some("header") => true,
         Some(_) => return Err(Problem::field("fields", "only `header`")),
     };
-    if query.limit.is_some_and(|l| !(1..=500).contains(&l)) {
-        return Err(Problem::field("limit", "from 1 to 500"));
+    let (most, said) = if headers_only {
+        (MAX_HEADERS, "from 1 to 1000")
+    } else {
+        (MAX_PAGE, "from 1 to 500")
+    };
+    if query.limit.is_some_and(|l| !(1..=most).contains(&l)) {
+        return Err(Problem::field("limit", said));
     }
     if wants_sealed(&headers) {
         if query.q.is_some() || query.from.is_some() || query.to.is_some() {

@@ -86,6 +86,14 @@ pub struct RequestView {
     message_sealed: Option<chartkey_vault::Bytes>,
     /// `pending`, `approved`, `denied`, `expired`.
     status: &'static str,
+    /// For whom, where it is not who asks: somebody to whom they would pass one
+    /// document on. A grant that approves is made to them.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    practitioner_id: Option<String>,
+    practitioner_name: Option<String>,
+    /// The one record that it is about, where it is about one.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    record_id: Option<String>,
     /// The grant that answered it.
     #[schema(value_type = Option<uuid::Uuid>)]
     grant_id: Option<String>,
@@ -97,7 +105,7 @@ pub struct RequestView {
     answered_at: Option<Timestamp>,
 }
 
-fn view(request: Request, message: Option<String>) -> RequestView {
+pub(super) fn view(request: Request, message: Option<String>) -> RequestView {
     let words = |types: &[RecordType]| types.iter().map(|t| t.as_str()).collect::<Vec<_>>();
     let row = request.row;
     RequestView {
@@ -114,6 +122,9 @@ fn view(request: Request, message: Option<String>) -> RequestView {
         message,
         message_sealed: row.message_sealed.map(chartkey_vault::Bytes),
         status: request.status.as_str(),
+        practitioner_id: row.beneficiary.map(|id| id.to_string()),
+        practitioner_name: request.beneficiary_name,
+        record_id: row.record.map(|id| id.to_string()),
         grant_id: row.grant.map(|grant| grant.to_string()),
         expiry_date: row.wanted_until,
         created_at: row.created_at,
@@ -158,6 +169,7 @@ async fn create_request(
         purpose: parse_purpose(body.purpose.as_deref())?.unwrap_or_default(),
         message: body.message.map(|message| message.0),
         until,
+        pass_on: None,
     };
     let made = requests::create_request(app.service(), &caller, new, once).await?;
     Ok((StatusCode::CREATED, Json(view(made, None))).into_response())
@@ -295,7 +307,9 @@ impl AnswerRequest {
         if self.include_sensitive.is_some() {
             terms.kinds = Sensitive::kinds(self.include_sensitive.as_ref(), "include_sensitive")?;
         }
-        terms.records = parse_records(self.record_ids.as_deref(), "record_ids")?;
+        if self.record_ids.is_some() {
+            terms.records = parse_records(self.record_ids.as_deref(), "record_ids")?;
+        }
         terms.valid_from = parse_start(self.valid_from.as_deref(), "valid_from")?;
         terms.may_download = self.allow_download;
         terms.may_reshare = self.allow_reshare;

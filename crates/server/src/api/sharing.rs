@@ -195,6 +195,11 @@ pub struct PermissionView {
     provider_id: Option<String>,
     /// Their name.
     provider_name: Option<String>,
+    /// Who passed it on, where no manager gave it: it ends with their own.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    shared_by: Option<String>,
+    /// Their name.
+    shared_by_name: Option<String>,
     /// Types to read.
     record_types: Vec<&'static str>,
     /// Kinds of sensitivity to read.
@@ -249,6 +254,12 @@ pub fn permission_view(service: &Service, permission: Permission) -> PermissionV
         provider_name: grant
             .holder
             .and_then(|holder| name(columns::ACCOUNT_NAME, holder.0, permission.holder_name)),
+        shared_by: grant.parent.map(|_| grant.created_by.to_string()),
+        shared_by_name: name(
+            columns::ACCOUNT_NAME,
+            grant.created_by.0,
+            permission.sharer_name,
+        ),
         record_types: words(&grant.types),
         include_sensitive: grant.kinds.iter().map(Kind::as_str).collect(),
         record_ids: permission.records.iter().map(RecordId::to_string).collect(),

@@ -6,10 +6,15 @@
 
 pub mod claims;
 pub mod connections;
+pub mod directory;
+pub mod document_requests;
 pub mod documents;
+pub mod import;
+pub mod launch;
 pub mod patients;
 pub mod sync;
 pub mod users;
+pub mod webhooks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -22,10 +27,17 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(patients::routes())
         .merge(claims::routes())
         .merge(connections::routes())
+        .merge(directory::routes())
+        .merge(document_requests::routes())
+        .merge(launch::routes())
+        .merge(webhooks::routes())
         .merge(sync::routes())
 }
 
-/// The routes of documents, whose bodies are as large as records'.
+/// The routes whose bodies are larger: documents, directories, whole caseloads.
 pub fn document_routes() -> OpenApiRouter<App> {
     documents::routes()
+        .merge(directory::large_routes())
+        .merge(document_requests::upload_routes())
+        .merge(import::routes())
 }

@@ -68,6 +68,8 @@ settings! {
     registration => "REGISTRATION",
     caseload_types => "CASELOAD_TYPES",
     connection_allowed_hosts => "CONNECTION_ALLOWED_HOSTS",
+    connection_timeout_secs => "CONNECTION_TIMEOUT_SECS",
+    connection_retry_secs => "CONNECTION_RETRY_SECS",
     trusted_proxies => "TRUSTED_PROXIES",
     log_format => "LOG_FORMAT",
     log_level => "LOG_LEVEL",

@@ -1,5 +1,7 @@
 //! The trail.
 
+use chartkey_crypto::ledger::{NoteVerifier, verify_checkpoint};
+
 use crate::conversation::Conversation;
 
 #[tokio::test]
@@ -38,14 +40,23 @@ async fn the_trail_and_its_proofs() {
     c.say("GET /api/audit/consistency?from=4&to=1", None, None)
         .await;
     c.say("GET /api/audit/consistency?from=1", None, None).await;
-    let note = c.world_checkpoint().await;
+    let note = c.told("/api/audit/checkpoint").await;
     assert_eq!(note.lines().nth(1), Some("8"), "{note}");
+    let key = c.told("/api/audit/checkpoint/key").await;
+    let log = NoteVerifier::from_vkey(key.trim_end()).unwrap();
+    assert_eq!(verify_checkpoint(&note, &log).unwrap().size, 8);
+    let key = c.told("/api/audit/checkpoint/key?log=keys").await;
+    let other = NoteVerifier::from_vkey(key.trim_end()).unwrap();
+    assert!(
+        verify_checkpoint(&note, &other).is_err(),
+        "each log has its own key"
+    );
     insta::assert_snapshot!(c.said());
 }
 
 impl Conversation {
-    async fn world_checkpoint(&self) -> String {
-        let request = axum::http::Request::get("/api/audit/checkpoint")
+    async fn told(&self, path: &str) -> String {
+        let request = axum::http::Request::get(path)
             .body(axum::body::Body::empty())
             .unwrap();
         let answer = self.raw(request).await;

@@ -42,11 +42,13 @@ fn every_operation_is_one_that_the_policy_knows() {
         ("end_session", "delete_session"),
         ("end_share", "revoke_share"),
         ("find_document", "find_record"),
+        ("find_document_request", "list_document_requests"),
         ("find_log", "list_logs"),
         ("find_share", "list_shares"),
         ("find_shared_blob", "open_share"),
         ("list_attachments", "find_connection"),
         ("list_documents", "list_records"),
+        ("list_own_document_requests", "list_document_requests"),
         ("open_shl_ticket", "open_shl_file"),
         ("update_document", "update_record"),
     ];

@@ -11,6 +11,7 @@
 mod forger;
 mod hostile;
 mod soak;
+mod sources;
 mod thief;
 mod tour;
 

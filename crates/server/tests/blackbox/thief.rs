@@ -379,7 +379,7 @@ fn nothing_that_is_stored_tells_or_opens_anything() {
         for (mail, bytes) in used.mails.iter().zip(&mails) {
             if !text(mail, "to").contains("carer@chartkey.test") {
                 let carried = Needles::new(used.mailed.iter().chain([&MESSAGE.to_owned()]))
-                    .found_in(&[bytes.clone()]);
+                    .found_in(std::slice::from_ref(bytes));
                 assert!(
                     carried.is_empty(),
                     "a mail to somebody else carries {carried:?}"

@@ -119,6 +119,9 @@ pub const ROWS: &[Row] = &[
     public("find_checkpoint", ALL, |_, _| {
         Call::get("/api/audit/checkpoint")
     }),
+    public("find_checkpoint_key", ALL, |_, _| {
+        Call::get("/api/audit/checkpoint/key")
+    }),
     public("find_consistency", ALL, |_, _| {
         Call::get("/api/audit/consistency?from=1&to=2")
     }),
@@ -461,6 +464,10 @@ pub const ROWS: &[Row] = &[
         let email = format!("chart-{}@example.org", world.next());
         Call::post("/api/v1/patients").json(&json!({"name": "Somebody", "email": email}))
     }),
+    row("import_charts", PROVIDERS, |world, _| {
+        let table = format!("name,email\nSomebody,import-{}@example.org", world.next());
+        Call::post("/api/v1/patients/import").body("text/csv", table)
+    }),
     row("update_chart", NOBODY, |world, _| {
         Call::put(format!("/api/v1/patients/{}", world.patient())).json(&json!({"name": "Other"}))
     }),
@@ -482,6 +489,58 @@ pub const ROWS: &[Row] = &[
     }),
     row("complete_claim", NOBODY, |world, _| {
         Call::post(format!("/api/v1/claims/{}/complete", world.lab)).json(&json!({}))
+    }),
+    row("create_document_request", NOBODY, |world, _| {
+        // The grantee's grant adds nothing.
+        let body = json!({"message": "Please."});
+        Call::post(format!(
+            "/api/v1/patients/{}/request-documents",
+            world.patient()
+        ))
+        .json(&body)
+    }),
+    row("list_document_requests", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!(
+            "/api/v1/patients/{}/document-requests",
+            world.patient()
+        ))
+    }),
+    row("list_own_document_requests", PROVIDERS, |_, _| {
+        Call::get("/api/v1/document-requests")
+    }),
+    row("find_document_request", NOBODY, |world, _| {
+        Call::get(format!("/api/v1/document-requests/{}", world.lab))
+    }),
+    row("update_document_request", NOBODY, |world, _| {
+        Call::put(format!("/api/v1/document-requests/{}", world.lab))
+            .json(&json!({"decision": "close"}))
+    }),
+    row("open_document_request", NOBODY, |_, _| {
+        Call::get(format!(
+            "/api/v1/document-requests/by-token/{}",
+            "A".repeat(43)
+        ))
+    }),
+    row("answer_document_request", NOBODY, |_, _| {
+        let form = "--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\ntext\r\n--x--\r\n";
+        Call::post(format!(
+            "/api/v1/document-requests/by-token/{}/documents",
+            "A".repeat(43)
+        ))
+        .body("multipart/form-data; boundary=x", form)
+    }),
+    row("list_shared_documents", OWNER_AND_GRANTEE, |world, _| {
+        Call::get(format!(
+            "/api/v1/patients/{}/shared-documents",
+            world.patient()
+        ))
+    }),
+    row("share_document", OWNER, |world, _| {
+        // One that nobody else asks for below.
+        let id = world.fresh_lab();
+        let to = world.person(Who::OtherType).account.to_string();
+        let body = json!({"practitioner_id": to});
+        Call::post(format!("/api/v1/documents/{id}/share")).json(&body)
     }),
     row("find_document", OWNER, |world, _| {
         Call::get(format!("/api/v1/documents/{}", world.lab))
@@ -521,6 +580,26 @@ pub const ROWS: &[Row] = &[
     }),
     row("verify_connection", NOBODY, |world, _| {
         Call::post(format!("/api/v1/connections/{}/verify", world.lab))
+    }),
+    row("launch_connection", NOBODY, |world, _| {
+        let body = json!({"patient_id": world.patient()});
+        Call::post(format!("/api/v1/connections/{}/launch", world.lab)).json(&body)
+    }),
+    // Whoever comes back with nothing that was begun ends at a page that says so.
+    row("finish_launch", NOBODY, |_, _| {
+        Call::get("/api/v1/connections/callback?state=none&code=none")
+    }),
+    row("note_webhook", NOBODY, |world, _| {
+        Call::post(format!("/api/v1/webhooks/{}/no-secret-of-ours", world.lab))
+    }),
+    row(
+        "list_directory_endpoints",
+        PATIENTS_AND_PROVIDERS,
+        |_, _| Call::get("/api/v1/directory/endpoints?q=clinic"),
+    ),
+    row("replace_directory", ADMIN, |_, _| {
+        let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": []});
+        Call::put("/api/v1/directory").fhir(bundle.to_string())
     }),
     row("list_attachments", NOBODY, |world, _| {
         Call::get(format!("/api/v1/connections/{}/patients", world.lab))

@@ -1,6 +1,12 @@
 //! The record as a whole over HTTP: taken along, listened to, counted,
 //! accounted for, ended; and what an admin sees. The router in process.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking, also outside of its own function"
+)]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 

@@ -1,12 +1,20 @@
 //! Sharing over HTTP, in process: every call, what it answers when all is
 //! well, and what it answers to nonsense.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking, also outside of its own function"
+)]
+
 #[path = "../api/conversation.rs"]
 #[expect(dead_code, reason = "shared with the other conversations")]
 mod conversation;
 
+mod document_requests;
 mod grants;
 mod links;
+mod passing_on;
 mod practice;
 mod shl;
 

@@ -7,7 +7,7 @@ use crate::conversation::Conversation;
 use crate::{by, call};
 
 /// A verified dietician; their token and account.
-async fn dietician(c: &mut Conversation) -> (String, String) {
+pub async fn dietician(c: &mut Conversation) -> (String, String) {
     let admin = c.world.admin("admin@example.org").await;
     let made = c
         .world
@@ -17,7 +17,7 @@ async fn dietician(c: &mut Conversation) -> (String, String) {
     (token, made.account.to_string())
 }
 
-async fn open_chart(c: &Conversation, token: &str) -> Value {
+pub async fn open_chart(c: &Conversation, token: &str) -> Value {
     let body = json!({"name": "Ann Patient", "email": "ann@example.org",
         "date_of_birth": "1980-02-03", "contact_details": "+1 555 0100",
         "medical_history": "Type 2 diabetes since 2011",

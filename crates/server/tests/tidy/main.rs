@@ -2,6 +2,11 @@
 //! between crates, words that belong to one crate, module docs, documents
 //! that list what there is.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking, also outside of its own function"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

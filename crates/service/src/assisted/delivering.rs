@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use chartkey_crypto::seal::KemPublic;
 use chartkey_domain::connections::Direction;
 use chartkey_domain::ids::{ConnectionId, PatientId};
+use chartkey_vault::delivering::grant_for_download;
 use chartkey_vault::delivery::{
     DestinationTerms, SignedDestination, attachers, seal_owed as seal_portion,
 };
 use chartkey_vault::error::VaultError;
-use chartkey_vault::patient::OpenPatient;
 
 use super::{Assisted, AssistedFailure, coded};
 use crate::connections::{self, AttachmentView, NewAttachment};
@@ -52,7 +52,7 @@ impl Assisted {
                 types: new.record_types.clone(),
                 kinds: new.kinds,
                 account: self.client.account.account(),
-                grant: self.grant_for_download(&open),
+                grant: grant_for_download(&open, self.client.account.account(), self.now),
                 at: self.now,
             };
             let signer = self.client.account.signing_key();
@@ -66,25 +66,6 @@ impl Assisted {
             self.settle_owed(patient).await;
         }
         Ok(attached)
-    }
-
-    /// Of the caller's grants the one that lets take the most along. A manager
-    /// may hold one as well (whoever opened a chart does): a destination that
-    /// rests on it outlives the claim.
-    fn grant_for_download(&self, open: &OpenPatient) -> Option<chartkey_vault::Id> {
-        let me = self.client.account.account();
-        let held: Vec<chartkey_vault::Id> = match &open.manager {
-            Some(view) => {
-                let mine = view.holders.values().filter(|h| h.holder == me);
-                mine.map(|h| h.grant).collect()
-            }
-            None => open.keys.keyrings().iter().map(|k| k.grant).collect(),
-        };
-        held.into_iter()
-            .filter_map(|grant| open.chain.grant(grant))
-            .filter(|g| !g.is_ended(self.now) && g.terms.may_download)
-            .max_by_key(|g| (g.terms.types.len(), g.terms.expires_at))
-            .map(|g| g.terms.grant)
     }
 
     /// Seals what this caller can of what is owed to a patient's destinations, a

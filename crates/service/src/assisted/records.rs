@@ -8,7 +8,7 @@ use chartkey_crypto::SecretBytes;
 use chartkey_crypto::sign::VerifyKey;
 use chartkey_domain::ids::{AccountId, PatientId, RecordId};
 use chartkey_domain::policy::{Action, Noun, Refusal};
-use chartkey_domain::records::{DEFAULT_PAGE, MAX_PAGE, RecordError};
+use chartkey_domain::records::{DEFAULT_PAGE, MAX_HEADERS, MAX_PAGE, RecordError};
 use chartkey_domain::trail::TrailAction;
 use chartkey_fhir::{
     Compartment, Fault, Header, Kinds, Limits, ParseError, Query, RecordType, Rejected, Search,
@@ -242,8 +242,13 @@ impl Assisted {
         if query.cursor.is_none() {
             self.settle_owed(patient).await;
         }
-        let wanted =
-            usize::try_from(query.limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE)).unwrap_or(50);
+        let most = if query.headers_only {
+            MAX_HEADERS
+        } else {
+            MAX_PAGE
+        };
+        let limit = query.limit.unwrap_or(DEFAULT_PAGE).clamp(1, most);
+        let wanted = usize::try_from(limit).unwrap_or(50);
         if query.text.is_some() || query.from.is_some() || query.to.is_some() {
             return self.search(patient, query, wanted).await;
         }
@@ -252,7 +257,7 @@ impl Assisted {
             source: query.source.clone(),
             headers_only: query.headers_only,
             supporting: false,
-            limit: Some(u32::try_from(wanted).unwrap_or(MAX_PAGE)),
+            limit: Some(limit),
             cursor: query.cursor.clone(),
         };
         let read = records::read_list(&self.service, &self.caller, patient, sealed)
@@ -265,6 +270,21 @@ impl Assisted {
             next,
             closed: ids(&closed),
         })
+    }
+
+    /// Of these records the headers of those that the caller may read.
+    ///
+    /// # Errors
+    /// The policy's, the database's.
+    pub async fn named(
+        &mut self,
+        patient: PatientId,
+        named: Vec<RecordId>,
+    ) -> Result<Vec<RecordView>, AssistedFailure> {
+        let read = records::list_named(&self.service, &self.caller, patient, named)
+            .await
+            .map_err(coded)?;
+        Ok(self.open_read(patient, &read, false).await?.0)
     }
 
     /// Opens what was read while the trail is written; nothing is given before

@@ -128,7 +128,7 @@ impl Assisted {
     }
 
     /// The names of a grant, for its holder and for managers.
-    async fn cover(
+    pub(super) async fn cover(
         &self,
         terms: &AskedTerms,
         recipient: &str,
@@ -318,7 +318,7 @@ impl Assisted {
             patient: request.row.patient,
             types: asked.types,
             kinds: asked.kinds,
-            records: None,
+            records: asked.records,
             include_future: true,
             write_types: asked.write_types,
             valid_from: None,
@@ -347,7 +347,8 @@ impl Assisted {
         if terms.patient != row.patient || !is_within(&terms.new_terms(self.now), &asked) {
             return Err(coded(RequestError::Wider.into()));
         }
-        self.grant(row.asker, terms, None, Some(id), once).await
+        let holder = row.beneficiary.unwrap_or(row.asker);
+        self.grant(holder, terms, None, Some(id), once).await
     }
 
     /// The words of requests to patients whom the caller manages.
@@ -379,7 +380,7 @@ impl Assisted {
 
     /// Whether the server may open for the caller here: a manager, and a
     /// patient who did not switch it off.
-    async fn opens_for(&self, patient: PatientId) -> Result<bool, AssistedFailure> {
+    pub(super) async fn opens_for(&self, patient: PatientId) -> Result<bool, AssistedFailure> {
         let account = self.caller.account()?.id;
         self.service
             .store()

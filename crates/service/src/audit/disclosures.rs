@@ -2,10 +2,10 @@
 //! what of a record, how much of it, what for, and under which grant. Read out
 //! of the trail; those who manage the record are nobody outside.
 
-use chartkey_domain::ids::{GrantId, RecordId};
+use chartkey_domain::ids::{ConnectionId, GrantId, RecordId};
 use chartkey_domain::trail::TrailAction;
 use chartkey_fhir::RecordType;
-use chartkey_store::{grants as grant_rows, shares as share_rows};
+use chartkey_store::{connections as connection_rows, grants as grant_rows, shares as share_rows};
 use jiff::ToSpan as _;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -14,13 +14,15 @@ use super::*;
 use crate::shares::RECIPIENT_NAME;
 
 /// What hands something out.
-const HANDED_OUT: [TrailAction; 6] = [
+const HANDED_OUT: [TrailAction; 8] = [
     TrailAction::RecordRead,
     TrailAction::RecordList,
     TrailAction::RecordDownload,
     TrailAction::RecordExport,
     TrailAction::ShareRead,
     TrailAction::ShareDownload,
+    TrailAction::RecordPush,
+    TrailAction::RecordFile,
 ];
 /// How far back an accounting reaches, in years.
 const REACH_YEARS: i64 = 6;
@@ -44,12 +46,34 @@ pub struct DisclosureQuery {
     pub limit: u32,
 }
 
+/// What somebody to whom something was disclosed is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecipientKind {
+    /// An account.
+    Account,
+    /// A link.
+    Link,
+    /// A destination that something was pushed to.
+    Destination,
+}
+
+impl RecipientKind {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Link => "link",
+            Self::Destination => "destination",
+        }
+    }
+}
+
 /// To whom something was disclosed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
-    /// Whether they came with a link, rather than with an account.
-    pub by_link: bool,
-    /// Account or link.
+    /// Account, link or destination.
+    pub kind: RecipientKind,
+    /// Of the account, the link or the connection.
     pub id: Id,
     /// Their name, as far as it is still known.
     pub name: Option<String>,
@@ -179,6 +203,7 @@ fn collect(
 struct Known {
     accounts: Vec<(AccountId, Option<String>)>,
     links: Vec<(GrantId, Option<String>)>,
+    connections: Vec<(ConnectionId, Option<String>)>,
     purposes: Vec<(GrantId, Option<String>)>,
 }
 
@@ -192,17 +217,8 @@ fn disclosure(
 ) -> Result<Option<Disclosure>, AuditFailure> {
     let columns = Columns::read(&row.entry)?;
     let entry: Value = serde_json::from_str(&row.entry).map_err(|_| TrailError::Malformed)?;
-    let Some(id) = columns.actor else {
+    let Some(recipient) = recipient(service, reader, (&columns, &entry), managers, known)? else {
         return Ok(None);
-    };
-    let by_link = entry.pointer("/actor/kind").and_then(Value::as_str) == Some("link");
-    if !by_link && (managers.contains(&AccountId(id)) || columns.grant.is_none()) {
-        return Ok(None);
-    }
-    let name = if by_link {
-        link_name(service, reader, GrantId(id), known)?
-    } else {
-        name_of(service, reader, AccountId(id), &mut known.accounts)?
     };
     let words = entry.get("types").and_then(Value::as_array);
     let types = words
@@ -223,7 +239,7 @@ fn disclosure(
     Ok(Some(Disclosure {
         leaf_index: row.leaf_index,
         at: Timestamp::from_millisecond(row.at).map_err(|_| TrailError::Malformed)?,
-        recipient: Recipient { by_link, id, name },
+        recipient,
         action: columns.action,
         types,
         count: counted.unwrap_or_else(|| u64::from(columns.record.is_some())),
@@ -231,6 +247,64 @@ fn disclosure(
         purpose,
         grant: columns.grant,
     }))
+}
+
+/// To whom an entry says that something went; nothing where it went to nobody
+/// outside.
+fn recipient(
+    service: &Service,
+    reader: &mut Reader,
+    (columns, entry): (&Columns, &Value),
+    managers: &[AccountId],
+    known: &mut Known,
+) -> Result<Option<Recipient>, AuditFailure> {
+    if matches!(
+        columns.action,
+        TrailAction::RecordPush | TrailAction::RecordFile
+    ) {
+        let id = entry.pointer("/detail/connection").and_then(Value::as_str);
+        let Some(id) = id.and_then(|text| text.parse::<Id>().ok()) else {
+            return Ok(None);
+        };
+        let kind = RecipientKind::Destination;
+        let name = destination_name(service, reader, ConnectionId(id), known)?;
+        return Ok(Some(Recipient { kind, id, name }));
+    }
+    let Some(id) = columns.actor else {
+        return Ok(None);
+    };
+    if entry.pointer("/actor/kind").and_then(Value::as_str) == Some("link") {
+        let kind = RecipientKind::Link;
+        let name = link_name(service, reader, GrantId(id), known)?;
+        return Ok(Some(Recipient { kind, id, name }));
+    }
+    if managers.contains(&AccountId(id)) || columns.grant.is_none() {
+        return Ok(None);
+    }
+    let kind = RecipientKind::Account;
+    let name = name_of(service, reader, AccountId(id), &mut known.accounts)?;
+    Ok(Some(Recipient { kind, id, name }))
+}
+
+/// What people call a destination, while it is there.
+fn destination_name(
+    service: &Service,
+    reader: &mut Reader,
+    id: ConnectionId,
+    known: &mut Known,
+) -> Result<Option<String>, AuditFailure> {
+    if let Some((_, name)) = known.connections.iter().find(|(one, _)| *one == id) {
+        return Ok(name.clone());
+    }
+    let name = match connection_rows::lookup(reader, id)? {
+        Some(row) => Some(
+            crate::connections::name_of(service, &row)
+                .map_err(|failure| failure.map(|_| TrailError::Malformed))?,
+        ),
+        None => None,
+    };
+    known.connections.push((id, name.clone()));
+    Ok(name)
 }
 
 fn link_name(

@@ -34,6 +34,8 @@ pub(crate) mod columns {
     pub const AUTHORIZATION: Column = Column::new("connection_patients.authorization_p");
     /// Tokens.
     pub const TOKEN: Column = Column::new("connection_tokens.state_p");
+    /// What is remembered of a sign-in at a provider.
+    pub const LAUNCH: Column = Column::new("one_time_tokens.data_p/launch");
     /// How far a run came.
     pub const CHECKPOINT: Column = Column::new("sync_runs.checkpoint_p");
     /// Where a delivery goes on.
@@ -201,12 +203,22 @@ pub(crate) struct Opened {
     secret: Secret,
     clients: ClientPolicy,
     removals: RemovalPolicy,
+    /// What the host may be asked in a minute, and at once after a rest, where the
+    /// connection says so.
+    pub per_minute: Option<i64>,
+    pub burst: Option<i64>,
 }
 
 /// Takes a word of ours out of settings that are otherwise an adapter's.
 fn take_word<T>(settings: &mut Value, name: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
     let word = settings.as_object_mut()?.remove(name)?;
     parse(word.as_str()?)
+}
+
+/// Takes a number of ours out of them, from one to `most`.
+fn take_number(settings: &mut Value, name: &str, most: i64) -> Option<i64> {
+    let number = settings.as_object_mut()?.remove(name)?;
+    Some(number.as_i64()?.clamp(1, most))
 }
 
 impl Opened {
@@ -227,6 +239,8 @@ impl Opened {
             .map_err(|_| Failure::Internal("a connection's settings"))?;
         let clients = take_word(&mut settings, "client_policy", ClientPolicy::parse);
         let removals = take_word(&mut settings, "removal_policy", RemovalPolicy::parse);
+        let per_minute = take_number(&mut settings, "requests_per_minute", 60_000);
+        let burst = take_number(&mut settings, "burst", 1_000);
         let endpoint = Endpoint {
             connection: row.id,
             kind: row.kind,
@@ -241,6 +255,8 @@ impl Opened {
             secret,
             clients: clients.unwrap_or(ClientPolicy::Ask),
             removals: removals.unwrap_or(RemovalPolicy::Keep),
+            per_minute,
+            burst,
         })
     }
 

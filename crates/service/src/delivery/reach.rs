@@ -96,7 +96,11 @@ impl Reach {
         let compartment = record.compartment;
         let types = &self.attachment.types;
         let wanted = types.is_empty() || types.contains(&compartment.record_type);
-        if record.deleted || !wanted || !compartment.kinds.is_subset_of(self.attachment.kinds) {
+        if record.deleted
+            || record.withheld
+            || !wanted
+            || !compartment.kinds.is_subset_of(self.attachment.kinds)
+        {
             return false;
         }
         match &self.standing {

@@ -4,6 +4,8 @@
 
 mod document;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chartkey_domain::connections::{
     Capabilities, ClientMatch, ConnectorError, DedupeKey, ErrorClass, OutgoingDocument, Platform,
     PutState, RemoteClient, Removed,
@@ -25,12 +27,16 @@ use super::{Reach, reconcile::queue_remove};
 use crate::connections::{Opened, SyncFailure, columns, need_attention, pair};
 use crate::protect::columns as server_columns;
 use crate::records::record_facts;
-use crate::sync::{Gate, Keeper, LEASE_SECS, Line, MAX_TRIES, Wait, again_at, write_line};
+use crate::sync::{Gate, Keeper, Line, MAX_TRIES, Wait, again_at, write_line};
 use crate::{Failure, Service, events, trail};
 
 /// Steps of one put, at most: no adapter has more.
 const MAX_STEPS: usize = 10;
-/// How long a platform that is still at it is left alone, in seconds.
+/// A slow line still carries this many bytes a second: adapters give a body as
+/// much time.
+const SLOWEST_LINE: usize = 128 << 10;
+/// How long a platform that is still at it is left alone at first, in seconds; twice
+/// as long each time.
 const POLL_SECS: i64 = 3;
 
 /// Why an attempt stops before it is done.
@@ -81,7 +87,7 @@ pub(crate) async fn perform(service: Service, row: DeliveryRow) -> Result<(), St
     let attempt = match Attempt::load(&service, row).await {
         Ok(attempt) => attempt,
         Err(Stop::Park(state, why)) => return park(&service, id, state, why).await,
-        Err(Stop::Later(at)) => return release(&service, id, at).await,
+        Err(Stop::Later(at)) => return release(&service, id, at, false).await,
         Err(Stop::Failed(Failure::Store(error))) => return Err(error),
         Err(_) => {
             let why = Some("document.unreadable");
@@ -120,12 +126,18 @@ async fn park(
         .await
 }
 
-async fn release(service: &Service, id: DeliveryId, at: Timestamp) -> Result<(), StoreError> {
+/// Leaves it for later; an attempt that had begun for nothing does not count.
+async fn release(
+    service: &Service,
+    id: DeliveryId,
+    at: Timestamp,
+    uncount: bool,
+) -> Result<(), StoreError> {
     let (now, node) = (service.now(), service.0.node);
     service
         .store()
         .write("push.release", move |tx| {
-            rows::release(tx, id, node, at, false, now)
+            rows::release(tx, id, node, at, uncount, now)
         })
         .await
         .map(drop)
@@ -138,6 +150,7 @@ const fn step_of(state: DeliveryState) -> Option<Step> {
         DeliveryState::Dead => Some(Step::PushDead),
         DeliveryState::NeedsReview => Some(Step::PushReview),
         DeliveryState::HandedOff => Some(Step::PushHandedOff),
+        DeliveryState::Superseded => Some(Step::PushSuperseded),
         _ => None,
     }
 }
@@ -169,6 +182,8 @@ struct Attempt<'s> {
     version: Option<(RecordRow, VersionRow)>,
     /// The document's id there, for a removal.
     remote: Option<Zeroizing<String>>,
+    /// Whether the log has been told that an attempt begins.
+    begun: AtomicBool,
 }
 
 impl<'s> Attempt<'s> {
@@ -232,6 +247,7 @@ impl<'s> Attempt<'s> {
             tokens,
             version,
             remote,
+            begun: AtomicBool::new(false),
         })
     }
 
@@ -244,11 +260,11 @@ impl<'s> Attempt<'s> {
             // may have been acted upon.
             let document = self.document().await?;
             pass(gate).await?;
-            self.begin(true).await?;
+            self.begin(Some(&document)).await?;
             return self.put_document(gate, client, &document).await;
         }
         pass(gate).await?;
-        self.begin(false).await?;
+        self.begin(None).await?;
         let client = match known {
             Some(client) => client,
             None => self.find_client(gate).await?,
@@ -265,11 +281,11 @@ impl<'s> Attempt<'s> {
             return Err(Stop::Park(DeliveryState::Superseded, None));
         }
         let document = self.document().await?;
-        self.mark(Mark {
+        let unsure = Mark {
             unsure: Some(true),
             ..Mark::default()
-        })
-        .await?;
+        };
+        self.mark(unsure, document.bytes.len()).await?;
         self.put_document(gate, &client, &document).await
     }
 
@@ -447,8 +463,16 @@ impl<'s> Attempt<'s> {
         })
     }
 
-    /// Counts the attempt and tells the trail, before anything leaves.
-    async fn begin(&self, unsure: bool) -> Result<(), Stop> {
+    /// Until when a lease must hold: what is carried takes its time on a slow
+    /// line, and nobody else may begin the same meanwhile.
+    fn lease_until(&self, len: usize, now: Timestamp) -> Timestamp {
+        let carried = i64::try_from(len / SLOWEST_LINE).unwrap_or(i64::MAX / 2);
+        after(now, self.service.settings().pace.lease_secs() + 2 * carried)
+    }
+
+    /// Counts the attempt and tells the trail, before anything leaves: from here on
+    /// the document may have arrived, where one is about to be sent.
+    async fn begin(&self, document: Option<&OutgoingDocument>) -> Result<(), Stop> {
         let (now, node, mut rng) = (self.service.now(), self.service.0.node, self.service.rng());
         let row = self.row.clone();
         let told = self
@@ -456,16 +480,18 @@ impl<'s> Attempt<'s> {
             .as_ref()
             .map(|(record, version)| (record.compartment.record_type, version.sealed_hash));
         let grant = self.reach.attachment.grant;
+        let unsure = document.is_some().then_some(true);
+        let until = self.lease_until(document.map_or(0, |d| d.bytes.len()), now);
         let held = self
             .service
             .store()
             .write("push.attempt", move |tx| {
                 let mark = Mark {
                     attempt: true,
-                    unsure: unsure.then_some(true),
+                    unsure,
                     resume_p: None,
                 };
-                if !rows::mark(tx, row.id, node, &mark, now, after(now, LEASE_SECS))? {
+                if !rows::mark(tx, row.id, node, &mark, now, until)? {
                     return Ok(false);
                 }
                 write_line(tx, &line(&row, Step::PushAttempt, None), now, &mut rng)?;
@@ -484,16 +510,18 @@ impl<'s> Attempt<'s> {
                 Ok::<_, StoreError>(true)
             })
             .await?;
+        self.begun.store(held, Ordering::Relaxed);
         if held { Ok(()) } else { Err(Stop::Lost) }
     }
 
-    async fn mark(&self, mark: Mark) -> Result<(), Stop> {
+    async fn mark(&self, mark: Mark, len: usize) -> Result<(), Stop> {
         let (now, node, id) = (self.service.now(), self.service.0.node, self.row.id);
+        let until = self.lease_until(len, now);
         let held = self
             .service
             .store()
             .write("push.mark", move |tx| {
-                rows::mark(tx, id, node, &mark, now, after(now, LEASE_SECS))
+                rows::mark(tx, id, node, &mark, now, until)
             })
             .await?;
         if held { Ok(()) } else { Err(Stop::Lost) }
@@ -532,10 +560,17 @@ impl<'s> Attempt<'s> {
                 }
                 // Nothing moved: the platform is still at it.
                 Ok(PutState::Pending(token)) if resume.as_deref() == Some(&token) => {
-                    return Err(Stop::Later(after(self.service.now(), POLL_SECS)));
+                    // Where it goes on is known, and kept: there is nothing to look for.
+                    let sure = Mark {
+                        unsure: Some(false),
+                        ..Mark::default()
+                    };
+                    self.mark(sure, 0).await?;
+                    let pause = POLL_SECS << self.row.attempts.min(MAX_TRIES);
+                    return Err(Stop::Later(after(self.service.now(), pause)));
                 }
                 Ok(PutState::Pending(token)) => {
-                    self.keep_place(&token).await?;
+                    self.keep_place(&token, document.bytes.len()).await?;
                     resume = Some(Zeroizing::new(token));
                     gate.pass().await?.ok();
                 }
@@ -543,7 +578,7 @@ impl<'s> Attempt<'s> {
                     // What had been begun is gone there: the next attempt looks,
                     // and begins anew.
                     if error.class == ErrorClass::Expired && resume.is_some() {
-                        self.keep_place("").await?;
+                        self.keep_place("", 0).await?;
                     }
                     return Err(Stop::Refused {
                         error,
@@ -560,16 +595,16 @@ impl<'s> Attempt<'s> {
     }
 
     /// Keeps how far a put came, durably; an empty place begins anew.
-    async fn keep_place(&self, token: &str) -> Result<(), Stop> {
+    async fn keep_place(&self, token: &str, len: usize) -> Result<(), Stop> {
         let mut rng = self.service.rng();
         let place = self.row.id.0;
         let protect = self.service.protect();
         let sealed = protect.seal(columns::RESUME, place, token.as_bytes(), &mut rng);
-        self.mark(Mark {
+        let place = Mark {
             resume_p: Some(sealed),
             ..Mark::default()
-        })
-        .await
+        };
+        self.mark(place, len).await
     }
 
     async fn remove(&self, gate: &mut Gate) -> Result<Sent, Stop> {
@@ -583,7 +618,7 @@ impl<'s> Attempt<'s> {
             return Err(Stop::Park(DeliveryState::Superseded, None));
         };
         pass(gate).await?;
-        self.begin(false).await?;
+        self.begin(None).await?;
         let endpoint = &self.opened.endpoint;
         let removed = self
             .platform
@@ -605,9 +640,8 @@ impl<'s> Attempt<'s> {
             Ok(Sent::Put { remote, found }) => self.finish_put(&remote, found).await,
             Ok(Sent::Removed(removed)) => self.finish_remove(removed).await,
             Err(Stop::Refused { error, putting }) => self.refuse(error, putting).await,
-            Err(Stop::Wait(Wait(at)) | Stop::Later(at)) => {
-                release(self.service, self.row.id, at).await
-            }
+            Err(Stop::Wait(Wait(at))) => self.pause(at, true).await,
+            Err(Stop::Later(at)) => self.pause(at, false).await,
             Err(Stop::NoClient(class)) => self.ask_for_client(class).await,
             Err(Stop::Park(state, why)) => park(self.service, self.row.id, state, why).await,
             Err(Stop::Lost) => Ok(()),
@@ -618,6 +652,24 @@ impl<'s> Attempt<'s> {
                 park(self.service, self.row.id, DeliveryState::Dead, why).await
             }
         }
+    }
+
+    /// Not now: the host is to be left alone, or is still at it.
+    async fn pause(&self, at: Timestamp, uncount: bool) -> Result<(), StoreError> {
+        if !self.begun.load(Ordering::Relaxed) {
+            return release(self.service, self.row.id, at, false).await;
+        }
+        let (now, node, mut rng) = (self.service.now(), self.service.0.node, self.service.rng());
+        let row = self.row.clone();
+        self.service
+            .store()
+            .write("push.pause", move |tx| {
+                if rows::release(tx, row.id, node, at, uncount, now)? {
+                    write_line(tx, &line(&row, Step::PushPaused, None), now, &mut rng)?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     async fn finish_put(&self, remote: &str, found: bool) -> Result<(), StoreError> {
@@ -758,6 +810,16 @@ impl<'s> Attempt<'s> {
             })
             .await
     }
+}
+
+/// A node died over an attempt: what it did the next one finds out.
+pub(super) fn note_lost(
+    tx: &mut Tx,
+    row: &DeliveryRow,
+    now: Timestamp,
+    rng: &mut impl rand_core::CryptoRng,
+) -> Result<(), StoreError> {
+    write_line(tx, &line(row, Step::PushLost, None), now, rng)
 }
 
 /// Whether a put is still wanted: the version it is about, or nothing where only

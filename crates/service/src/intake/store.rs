@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chartkey_domain::grants::GrantStatus;
-use chartkey_domain::ids::{BatchId, BlobId, GrantId, PatientId, RecordId, SyncId};
+use chartkey_domain::ids::{AccountId, BatchId, BlobId, GrantId, PatientId, RecordId, SyncId};
 use chartkey_domain::records::{RecordFacts, RecordTypes};
 use chartkey_domain::sessions::after;
 use chartkey_domain::sync::Counts;
@@ -34,7 +34,6 @@ use crate::connections::SyncFailure;
 use crate::delivery::{self, Reach, Written};
 use crate::patients::{covers, grant_facts, signed};
 use crate::records::{sealed_hash, to_kind};
-use crate::sync::LEASE_SECS;
 use crate::{Failure, Service, events, trail};
 
 /// How often a portion is sealed anew because the patient's grants moved on.
@@ -175,6 +174,11 @@ impl Portion {
         self.touched.push(item);
     }
 
+    /// What was gathered, given back.
+    pub fn into_pieces(self) -> Vec<Piece> {
+        self.pieces
+    }
+
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -190,15 +194,48 @@ impl Portion {
 }
 
 /// The state that a portion is sealed against.
-struct Against {
-    row: PatientRow,
+pub(super) struct Against {
+    /// The patient, at a version of their grants.
+    pub row: PatientRow,
     chain: Chain,
-    reaches: Vec<Reach>,
+    /// Their destinations.
+    pub reaches: Vec<Reach>,
+}
+
+impl Against {
+    /// As it is now.
+    pub async fn load(service: &Service, patient: PatientId) -> Result<Self, SyncFailure> {
+        let now = service.now();
+        service
+            .store()
+            .read("intake.chain", move |db| {
+                let row = patient_rows::lookup(db, patient)?
+                    .ok_or(Failure::Internal("a patient that is gone"))?;
+                let statements = patient_rows::list_statements(db, patient)?
+                    .into_iter()
+                    .map(signed)
+                    .collect::<Result<Vec<_>, StoreError>>()?;
+                let mut chain = Chain::verify(patient.0, &statements, None)?;
+                let ended: Vec<ServerEnd> = grants::list_of_patient(db, patient)?
+                    .into_iter()
+                    .filter_map(|g| g.ended_at.map(|at| ServerEnd { grant: g.id.0, at }))
+                    .collect();
+                chain.note_ended(&ended);
+                let reaches = Reach::list(db, patient, now)?;
+                Ok::<_, SyncFailure>(Self {
+                    row,
+                    chain,
+                    reaches,
+                })
+            })
+            .await
+    }
 }
 
 /// A portion, sealed.
-struct Sealed {
-    write: SealedWrite,
+pub(super) struct Sealed {
+    /// What is to be stored.
+    pub write: SealedWrite,
     hashes: Vec<[u8; 32]>,
     deliveries: Vec<(usize, Id, Bytes)>,
 }
@@ -210,14 +247,24 @@ pub(crate) fn may_add(
     attached: &AttachmentRow,
     now: Timestamp,
 ) -> Result<Option<Option<RecordTypes>>, StoreError> {
-    if patient_rows::list_managers(db, attached.patient)?.contains(&attached.attached_by) {
+    may_add_by(db, attached.patient, attached.attached_by, now)
+}
+
+/// [`may_add`] for an account and a patient.
+pub(crate) fn may_add_by(
+    db: &mut Reader,
+    patient: PatientId,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Option<Option<RecordTypes>>, StoreError> {
+    if patient_rows::list_managers(db, patient)?.contains(&account) {
         return Ok(Some(None));
     }
-    if !delivery::may_act(db, attached.attached_by)? {
+    if !delivery::may_act(db, account)? {
         return Ok(None);
     }
     let mut types = RecordTypes::EMPTY;
-    for grant in grants::list_held_on(db, attached.patient, attached.attached_by)? {
+    for grant in grants::list_held_on(db, patient, account)? {
         let facts = grant_facts(db, &grant)?;
         if facts.status(now) == GrantStatus::Active {
             types = types.union(facts.write_types);
@@ -260,7 +307,7 @@ impl Intake<'_> {
         last: Option<(Vec<u8>, Counts)>,
     ) -> Result<bool, SyncFailure> {
         for _ in 0..TRIES {
-            let against = self.against().await?;
+            let against = Against::load(self.service, self.attached.patient).await?;
             let now = self.service.now();
             let version = against.row.grants_version;
             let reaches = against.reaches.clone();
@@ -273,34 +320,6 @@ impl Intake<'_> {
             }
         }
         Err(VaultError::Conflict("compartment.moved".into()).into())
-    }
-
-    async fn against(&self) -> Result<Against, SyncFailure> {
-        let patient = self.attached.patient;
-        let now = self.service.now();
-        self.service
-            .store()
-            .read("intake.chain", move |db| {
-                let row = patient_rows::lookup(db, patient)?
-                    .ok_or(Failure::Internal("a patient that is gone"))?;
-                let statements = patient_rows::list_statements(db, patient)?
-                    .into_iter()
-                    .map(signed)
-                    .collect::<Result<Vec<_>, StoreError>>()?;
-                let mut chain = Chain::verify(patient.0, &statements, None)?;
-                let ended: Vec<ServerEnd> = grants::list_of_patient(db, patient)?
-                    .into_iter()
-                    .filter_map(|g| g.ended_at.map(|at| ServerEnd { grant: g.id.0, at }))
-                    .collect();
-                chain.note_ended(&ended);
-                let reaches = Reach::list(db, patient, now)?;
-                Ok::<_, SyncFailure>(Against {
-                    row,
-                    chain,
-                    reaches,
-                })
-            })
-            .await
     }
 
     /// Somebody wrote meanwhile: what the pieces succeed is looked up again.
@@ -348,10 +367,11 @@ impl Intake<'_> {
             .collect();
         let mut rng = self.service.rng();
         let node = self.service.0.node;
+        let until = after(now, self.service.settings().pace.lease_secs());
         self.service
             .store()
             .write("intake.store", move |tx| {
-                let leased = rows::hold(tx, run, node, after(now, LEASE_SECS))?;
+                let leased = rows::hold(tx, run, node, until)?;
                 if !leased {
                     return Ok(false);
                 }
@@ -364,27 +384,25 @@ impl Intake<'_> {
                     let storing = Storing {
                         service: &service,
                         source: connection.to_string(),
+                        by: ("connection", connection.0),
                         row: &row,
                         now,
                     };
-                    storing.store(tx, &sealed, &reaches, connection.0, &mut rng)?;
+                    storing.store(tx, &sealed, &reaches, &mut rng)?;
                 }
                 for item in &items {
                     rows::put_item(tx, connection, patient, item, &query, now)?;
                 }
                 match last {
-                    Some((checkpoint_p, counts)) => {
-                        let until = after(now, LEASE_SECS);
-                        Ok(rows::checkpoint(
-                            tx,
-                            run,
-                            node,
-                            &checkpoint_p,
-                            &counts,
-                            now,
-                            until,
-                        )?)
-                    }
+                    Some((checkpoint_p, counts)) => Ok(rows::checkpoint(
+                        tx,
+                        run,
+                        node,
+                        &checkpoint_p,
+                        &counts,
+                        now,
+                        until,
+                    )?),
                     None => Ok(true),
                 }
             })
@@ -392,13 +410,13 @@ impl Intake<'_> {
     }
 }
 
-fn moved() -> SyncFailure {
+pub(super) fn moved() -> SyncFailure {
     Failure::Vault(VaultError::Conflict("compartment.moved".into()))
 }
 
 /// Seals off the threads that answer: every recipient of every batch costs a
 /// millisecond or two.
-async fn seal(
+pub(super) async fn seal(
     service: &Service,
     portion: Portion,
     against: Against,
@@ -489,25 +507,31 @@ fn facts_of(record: Id, compartment: Compartment) -> RecordFacts {
         compartment,
         author: None,
         deleted: false,
-        moving: false,
+        withheld: false,
     }
 }
 
 /// Storing what was sealed.
-struct Storing<'a> {
-    service: &'a Service,
-    source: String,
-    row: &'a PatientRow,
-    now: Timestamp,
+pub(super) struct Storing<'a> {
+    /// The services.
+    pub service: &'a Service,
+    /// Where it came from, as the record says.
+    pub source: String,
+    /// Where it came from, as the trail says.
+    pub by: (&'static str, Id),
+    /// Whose it is.
+    pub row: &'a PatientRow,
+    /// When.
+    pub now: Timestamp,
 }
 
 impl Storing<'_> {
-    fn store(
+    /// All of it, with what follows.
+    pub fn store(
         &self,
         tx: &mut Tx,
         sealed: &Sealed,
         reaches: &[Reach],
-        connection: Id,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(), SyncFailure> {
         let places = self.insert_batches(tx, &sealed.write)?;
@@ -545,7 +569,7 @@ impl Storing<'_> {
             .patient(self.row.id)
             .count(created + updated)
             .types(types)
-            .detail("connection", Detail::Id(connection));
+            .detail(self.by.0, Detail::Id(self.by.1));
         if let ([one], [hash]) = (sealed.write.records.as_slice(), sealed.hashes.as_slice()) {
             entry = entry.record(RecordId(one.id)).version(one.version, *hash);
         }
@@ -632,6 +656,7 @@ impl Storing<'_> {
                 created_at: self.now,
                 updated_at: self.now,
                 deleted_at: None,
+                withdrawn_at: None,
             };
             record_rows::insert(tx, &stored).map_err(raced)?;
         } else if !record_rows::update_version(

@@ -365,6 +365,7 @@ fn insert_record(
         created_at: by.now,
         updated_at: by.now,
         deleted_at: None,
+        withdrawn_at: None,
     };
     records::insert(tx, &stored).map_err(exists)?;
     insert_version(tx, by, record, hash, None)
@@ -519,6 +520,41 @@ pub async fn delete_record(
     Ok(leaf)
 }
 
+/// `DELETE /api/v1/documents/{id}` by its source: shared and pushed no longer, kept
+/// for whoever manages the record.
+///
+/// # Errors
+/// The policy's: its author, while a grant of theirs lives.
+pub async fn withdraw_record(
+    service: &Service,
+    caller: &Caller,
+    record: RecordId,
+) -> Result<(), RecordFailure> {
+    let now = service.now();
+    let (asking, mut rng) = (caller.clone(), service.rng());
+    service
+        .store()
+        .write("record.withdraw", move |tx| {
+            let permit = permit_record(tx, &asking, Action::WithdrawRecord, record, now)?;
+            let (row, version) =
+                records::lookup_version(tx, &permit, None)?.ok_or(RecordError::Unknown)?;
+            if !records::withdraw(tx, row.patient, record, now)? {
+                return Err(RecordError::Unknown.into());
+            }
+            delivery::note_deleted(tx, row.patient, record, now, &mut rng)?;
+            shares::withdraw_files(tx, row.patient, row.compartment.record_type)?;
+            let entry = NewEntry::under(TrailAction::RecordWithdraw, now, &permit)
+                .version(version.version, version.sealed_hash)
+                .types(RecordTypes::of(row.compartment.record_type));
+            trail::append_by(tx, entry, &asking, &mut rng)?;
+            let touched = BTreeSet::from([row.compartment]);
+            let kind = TrailAction::RecordWithdraw.as_str();
+            tell_readers(tx, row.patient, kind, record.0, now, &touched)?;
+            Ok(())
+        })
+        .await
+}
+
 /// Deletes bodies that nothing names any more. What cannot be deleted now is
 /// swept later.
 async fn delete_bodies(service: &Service, blobs: Vec<BlobId>) {
@@ -541,7 +577,7 @@ pub async fn move_record(
 ) -> Result<WriteOutcome, RecordFailure> {
     let now = service.now();
     let mut rng = service.rng();
-    let asking = caller.clone();
+    let (asking, inner) = (caller.clone(), service.clone());
     check_records(&sealed.versions)?;
     let to = one_compartment(&sealed)?;
     let hashes: Vec<[u8; 32]> = sealed.versions.iter().map(sealed_hash).collect();
@@ -561,6 +597,8 @@ pub async fn move_record(
                 now,
             };
             let blobs = take_move(tx, &by, &old, &sealed, to, &hashes)?;
+            // Where it may no longer go it is looked at, where it may go now it is due.
+            delivery::note_moved(tx, &inner, &old, to, now, &mut rng)?;
             shares::withdraw_files(tx, row.id, old.compartment.record_type)?;
             shares::mark_files_stale(tx, row.id, to.record_type)?;
             let newest = hashes.last().copied().unwrap_or_default();

@@ -50,13 +50,9 @@ impl Rate {
                 burst: 60,
             },
         };
-        let number = |name: &str, most: i64| {
-            let value = opened.endpoint.settings.get(name)?.as_i64()?;
-            Some(value.clamp(1, most))
-        };
         Self {
-            per_minute: number("requests_per_minute", 60_000).unwrap_or(known.per_minute),
-            burst: number("burst", 1_000).unwrap_or(known.burst),
+            per_minute: opened.per_minute.unwrap_or(known.per_minute),
+            burst: opened.burst.unwrap_or(known.burst),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! of pages, then lets others have their turn.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chartkey_domain::connections::{
     ConnectorError, Direction, ErrorClass, PageAsk, Source, SourcePage, SourcePlan, SourceQuery,
@@ -27,8 +28,15 @@ const SLICE_PAGES: u32 = 20;
 const MAX_PAGES: u32 = 5_000;
 /// How often one search is begun again because its pages expired.
 const MAX_RESTARTS: u32 = 3;
-/// How often an answer that cannot be understood is asked for again.
-const MAX_BROKEN: u32 = 3;
+/// How often a search or a file that fails is asked for again, when there is
+/// nothing else left to do; then the run ends without it.
+const MAX_AGAIN: u32 = 3;
+/// Kinds of documents that a line names, at most.
+const MAX_NAMED: usize = 6;
+/// What resources may point to that is read one by one in one turn.
+const MAX_POINTED: usize = 500;
+/// The largest of them that is kept for the next page, in bytes.
+const MAX_KEPT: usize = 64 << 10;
 /// How far an incremental search reaches back behind the newest change seen.
 const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 /// How often everything is listed, to find what incremental searches miss.
@@ -47,6 +55,9 @@ struct Progress {
     done: Vec<String>,
     /// Searches that were refused.
     refused: Vec<String>,
+    /// Searches that failed, and come again when all others are done.
+    #[serde(default)]
+    put_off: Vec<String>,
     /// Searches that brought less than there is: what they lack is not gone.
     short: Vec<String>,
     /// The search that is being walked through, and its next page.
@@ -140,6 +151,14 @@ struct Walk<'a> {
     plan: &'a SourcePlan,
     remote: &'a str,
     cursors: BTreeMap<String, i64>,
+    pointed: Mutex<Pointed>,
+}
+
+/// What pages pointed to in this turn, so that it is read once.
+#[derive(Default)]
+struct Pointed {
+    read: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    count: usize,
 }
 
 async fn walk(
@@ -180,6 +199,7 @@ async fn walk(
         plan: &plan,
         remote: &remote,
         cursors: serde_json::from_str(&attached.cursors).unwrap_or_default(),
+        pointed: Mutex::default(),
     };
     let intake = Intake {
         service,
@@ -188,6 +208,7 @@ async fn walk(
         attached,
         tokens: &tokens,
         allowed,
+        gives_up: run.attempts >= MAX_AGAIN,
     };
     let mut progress = walk.progress()?;
     let mut counts = run.counts;
@@ -274,6 +295,7 @@ impl Walk<'_> {
             whole,
             done: Vec::new(),
             refused: Vec::new(),
+            put_off: Vec::new(),
             short: Vec::new(),
             current: None,
             next: None,
@@ -292,12 +314,23 @@ impl Walk<'_> {
             .queries
             .iter()
             .filter(open)
-            .find(|q| current.is_none_or(|name| q.name == *name))
+            .find(|q| current == Some(&q.name))
+            .or_else(|| self.untried(progress))
             .or_else(|| self.plan.queries.iter().find(open))?;
         let goes_on = current == Some(&query.name);
         Some(Ask {
             query: query.clone(),
             next: progress.next.clone().filter(|_| goes_on),
+        })
+    }
+
+    /// The next search that was neither done nor put off.
+    fn untried(&self, progress: &Progress) -> Option<&SourceQuery> {
+        let current = progress.current.as_ref();
+        self.plan.queries.iter().find(|q| {
+            !progress.done.contains(&q.name)
+                && !progress.put_off.contains(&q.name)
+                && current != Some(&q.name)
         })
     }
 
@@ -336,7 +369,51 @@ impl Walk<'_> {
             )
             .await;
         gate.note(&page).await?;
-        Ok(page)
+        match page {
+            Ok(page) => self.follow(page, gate).await,
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Adds to a page what its resources point to. What cannot be had is left out;
+    /// what may be had later makes the page come again.
+    async fn follow(
+        &self,
+        mut page: SourcePage,
+        gate: &mut Gate,
+    ) -> Result<Result<SourcePage, ConnectorError>, Stop> {
+        for reference in std::mem::take(&mut page.pointed) {
+            if let Some(known) = self.pointed().read.get(&reference) {
+                page.resources.push(known.clone());
+                continue;
+            }
+            if self.pointed().count >= MAX_POINTED {
+                break;
+            }
+            gate.pass().await?.map_err(Stop::Wait)?;
+            let (endpoint, tokens) = (&self.opened.endpoint, self.tokens);
+            let read = self.source.pointed(endpoint, tokens, &reference).await;
+            gate.note(&read).await?;
+            self.pointed().count += 1;
+            match read {
+                Ok(found) => {
+                    page.resources.push(found.clone());
+                    if found.len() <= MAX_KEPT {
+                        self.pointed().read.insert(reference, found);
+                    }
+                }
+                Err(error) if error.class == ErrorClass::Auth => return Ok(Err(error)),
+                Err(error) if error.class.is_retryable() && self.run.attempts < MAX_AGAIN => {
+                    return Ok(Err(error));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(Ok(page))
+    }
+
+    fn pointed(&self) -> MutexGuard<'_, Pointed> {
+        self.pointed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Walks on, page by page: while one is sealed and stored, the next is
@@ -373,6 +450,7 @@ impl Walk<'_> {
                     continue;
                 }
             };
+            let before = progress.clone();
             let arrived = self.arrived(progress, &ask, page, *counts)?;
             let next = self.ask(progress);
             slice += 1;
@@ -387,10 +465,15 @@ impl Walk<'_> {
                 Ok(Taken::Stored(total)) => *counts = total,
                 Ok(Taken::Lost) => break Err(Stop::Lost),
                 Ok(Taken::Wait(wait)) => break Err(Stop::Wait(wait)),
-                Ok(Taken::Failed(error)) if error.class == ErrorClass::Auth => {
-                    break Err(Stop::Attention(error));
+                // A file of the page failed: the page comes again, after all others.
+                Ok(Taken::Failed(error)) => {
+                    *progress = before;
+                    if let Err(stop) = self.excuse(progress, &ask, error) {
+                        break Err(stop);
+                    }
+                    asked = self.ask(progress);
+                    continue;
                 }
-                Ok(Taken::Failed(error)) => break Err(Stop::Retry(error)),
                 Err(failure) => break Err(failure.into()),
             }
             match ahead {
@@ -454,8 +537,9 @@ impl Walk<'_> {
         Ok(protect.seal(columns::CHECKPOINT, self.run.id.0, &text, &mut rng))
     }
 
-    /// What a refused page means: the search is begun again, or left out; or the
-    /// run ends. One refused search never ends a run, a refused sign-in does.
+    /// What a refused page means: the search is begun again, put off or left out; or
+    /// the run ends. One search that is refused, or fails, never keeps the others
+    /// from being read; a refused sign-in does.
     fn excuse(
         &self,
         progress: &mut Progress,
@@ -473,10 +557,19 @@ impl Walk<'_> {
                 progress.current = Some(ask.query.name.clone());
                 return Ok(());
             }
-            C::Broken if self.run.attempts < MAX_BROKEN => return Err(Stop::Retry(error)),
-            C::RateLimited | C::Transient | C::Unknown | C::Conflict => {
-                return Err(Stop::Retry(error));
+            _ if fails_by_itself(&error) => {
+                progress.current = Some(ask.query.name.clone());
+                if self.untried(progress).is_some() {
+                    progress.put_off.push(ask.query.name.clone());
+                    (progress.current, progress.next) = (None, None);
+                    (progress.pages, progress.restarts) = (0, 0);
+                    return Ok(());
+                }
+                if self.run.attempts < MAX_AGAIN {
+                    return Err(Stop::Retry(error));
+                }
             }
+            C::RateLimited | C::Transient | C::Unknown => return Err(Stop::Retry(error)),
             _ => {}
         }
         progress.refused.push(ask.query.name.clone());
@@ -508,6 +601,7 @@ impl Walk<'_> {
         counts.failed = progress.refused.len() as u64;
         let partial = counts.failed > 0;
         let full = progress.whole && !partial;
+        let named = partial.then(|| names(&progress.refused));
         let began = Timestamp::from_millisecond(progress.began).unwrap_or(Timestamp::MIN);
         let (now, node, mut rng) = (self.service.now(), self.service.0.node, self.service.rng());
         let run = self.run.clone();
@@ -532,13 +626,37 @@ impl Walk<'_> {
                 } else {
                     Step::Pulled
                 };
-                write_line(tx, &line(&run, step, None, counts), now, &mut rng)?;
+                let said = line(&run, step, named.as_deref(), counts);
+                write_line(tx, &said, now, &mut rng)?;
                 note_missing(tx, &run, &missing, now, &mut rng)?;
                 tell(tx, &run, now)
             })
             .await?;
         Ok(())
     }
+}
+
+/// Whether an answer says that this one call fails, and nothing of the others: the
+/// server answered, and it was not about a token.
+fn fails_by_itself(error: &ConnectorError) -> bool {
+    let by_itself = match error.class {
+        ErrorClass::Broken | ErrorClass::Conflict => true,
+        ErrorClass::Transient => error.status.is_some_and(|status| status >= 500),
+        _ => false,
+    };
+    by_itself && !error.is_of_token()
+}
+
+/// The kinds of documents that searches are for, as a line names them.
+fn names(queries: &[String]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for query in queries {
+        let kind = query.split(['?', '/']).next().unwrap_or_default();
+        if !kinds.contains(&kind) && kinds.len() < MAX_NAMED {
+            kinds.push(kind);
+        }
+    }
+    kinds.join(",")
 }
 
 /// It works: whatever was wrong before is over.
@@ -621,6 +739,16 @@ async fn settle(service: &Service, run: &RunRow, stop: Stop) -> Result<(), Store
             retry(service, run, &ConnectorError::new(ErrorClass::Broken)).await
         }
     }
+}
+
+/// A node died while it read a source: the run goes on where it was.
+pub(super) fn note_lost(
+    tx: &mut Tx,
+    run: &RunRow,
+    now: Timestamp,
+    rng: &mut impl rand_core::CryptoRng,
+) -> Result<(), StoreError> {
+    write_line(tx, &line(run, Step::PullLost, None, run.counts), now, rng)
 }
 
 async fn requeue(service: &Service, run: &RunRow, at: Timestamp) -> Result<(), StoreError> {

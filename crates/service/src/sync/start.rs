@@ -16,9 +16,6 @@ use super::{SyncError, SyncFailure, finish_all, lease_runs, pull, queue_in};
 use crate::connections::name_of;
 use crate::{Caller, Service, delivery, patients};
 
-/// How long after a run that somebody asked for the next one waits, in seconds.
-const COOL_DOWN_SECS: i64 = 10;
-
 /// What of a patient's connections is to be synchronised.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Asked {
@@ -93,6 +90,7 @@ pub async fn start_sync(
     let now = service.now();
     let mut rng = service.rng();
     let asking = caller.clone();
+    let cool_down = service.settings().pace.cool_down_secs();
     let started = service
         .store()
         .write("sync.start", move |tx| {
@@ -125,7 +123,7 @@ pub async fn start_sync(
                 let cooled = last
                     .filter(|run| run.trigger == Trigger::Manual)
                     .and_then(|run| run.finished_at)
-                    .map(|at| after(at, COOL_DOWN_SECS))
+                    .map(|at| after(at, cool_down))
                     .filter(|at| *at > now);
                 let about = (sync, Trigger::Manual, permit.account(), asked.whole);
                 let run_at = cooled.unwrap_or(now);
@@ -243,7 +241,7 @@ pub async fn drive(service: &Service, sync: SyncId, most: Duration) -> Result<()
         let Some(patient) = runs.first().map(|run| run.patient) else {
             return Ok(());
         };
-        let leased = lease_runs(service, Some(sync)).await?;
+        let leased = lease_runs(service, Some(sync), super::PORTION).await?;
         let pushes = delivery::lease(service, Some(patient), super::PORTION).await?;
         let idle = leased.is_empty() && pushes.is_empty();
         let mut working = tokio::task::JoinSet::new();

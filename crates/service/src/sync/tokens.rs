@@ -16,9 +16,6 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::Service;
 use crate::connections::{Opened, SyncFailure, columns, pair};
 
-/// How long a turn lasts, in seconds: longer than any token endpoint may take.
-const TURN_SECS: i64 = 60;
-
 /// Tokens as they are kept, before they are protected.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -42,6 +39,8 @@ pub(crate) struct Keeper {
     connection: ConnectionId,
     /// Nil for the whole connection.
     patient: PatientId,
+    /// Tokens can be had again without a person: a refusal does not end them.
+    renewable: bool,
 }
 
 impl Keeper {
@@ -51,6 +50,7 @@ impl Keeper {
             service: service.clone(),
             connection: opened.row.id,
             patient: PatientId::NIL,
+            renewable: opened.row.auth == "backend_services",
         }
     }
 
@@ -129,10 +129,10 @@ impl TokenKeeper for Keeper {
         Box::pin(async move {
             let (connection, patient) = (self.connection, self.patient);
             let (node, now) = (self.service.0.node, self.service.now());
+            let until = after(now, self.service.settings().pace.turn_secs());
             self.service
                 .store()
                 .write("token.turn", move |tx| {
-                    let until = after(now, TURN_SECS);
                     rows::take_turn(tx, connection, patient, node, now, until)
                 })
                 .await
@@ -158,6 +158,7 @@ impl TokenKeeper for Keeper {
         Box::pin(async move {
             let (connection, patient) = (self.connection, self.patient);
             let (node, now) = (self.service.0.node, self.service.now());
+            let lapsed = lapsed && !self.renewable;
             self.service
                 .store()
                 .write("token.turn", move |tx| {
@@ -184,6 +185,7 @@ pub async fn store_tokens(
         service: service.clone(),
         connection,
         patient,
+        renewable: false,
     };
     let sealed = keeper
         .seal(&state)

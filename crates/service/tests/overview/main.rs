@@ -3,6 +3,12 @@
 //! sees of the installation. Over every engine; every test ends by verifying
 //! the ledger.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking, also outside of its own function"
+)]
+
 mod admin;
 mod ending;
 mod events;

@@ -174,6 +174,7 @@ fn ask(of: &Person) -> NewRequest {
         write_types: RecordTypes::EMPTY,
         purpose: "treatment".to_owned(),
         message: Some(Zeroizing::new("please".to_owned())),
+        pass_on: None,
         until: None,
     }
 }

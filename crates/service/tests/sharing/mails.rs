@@ -25,7 +25,12 @@ async fn the_recipient_gets_the_link_and_only_a_notice_where_that_was_wanted() {
     };
     for way in [SendEmail::Link, SendEmail::Notice, SendEmail::None] {
         assisted
-            .share(&[recipient.clone()], &terms(&world, &ada), way, None)
+            .share(
+                std::slice::from_ref(&recipient),
+                &terms(&world, &ada),
+                way,
+                None,
+            )
             .await
             .unwrap();
     }

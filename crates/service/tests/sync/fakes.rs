@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use chartkey_domain::clock::{Clock as _, FixedClock};
 use chartkey_domain::connections::{
     Capabilities, ClientMatch, ConnectionKind, ConnectorError, ConnectorResult, Connectors,
-    DedupeKey, Endpoint, ErrorClass, OutgoingDocument, PageAsk, Platform, PutState, RemoteClient,
-    Removed, Source, SourceFile, SourcePage, SourcePlan, SourceQuery, TokenKeeper, Verified,
+    DedupeKey, Endpoint, ErrorClass, Launcher, OutgoingDocument, PageAsk, Platform,
+    ProviderEndpoint, PutState, RemoteClient, Removed, Source, SourceFile, SourcePage, SourcePlan,
+    SourceQuery, TokenKeeper, Verified,
 };
 use chartkey_domain::doors::BoxFuture;
 use jiff::Timestamp;
@@ -53,6 +54,8 @@ struct Inside {
     calls: Vec<(Timestamp, String)>,
     fault: Option<(usize, Fault)>,
     down: Option<ErrorClass>,
+    /// Calls whose names begin like this always fail.
+    failing: Option<String>,
     resources: Vec<Served>,
     files: BTreeMap<String, Vec<u8>>,
     clients: Vec<String>,
@@ -117,6 +120,11 @@ impl Fakes {
         inside.fault = Some((at, fault));
     }
 
+    /// From now on calls whose names begin like this answer 500, until `None`.
+    pub fn keep_failing(&self, name: Option<&str>) {
+        self.inside().failing = name.map(str::to_owned);
+    }
+
     /// From now on the platform takes nothing.
     pub fn go_down(&self, class: ErrorClass) {
         self.inside().down = Some(class);
@@ -178,7 +186,16 @@ impl Fakes {
             let n = inside.calls.len();
             let name = name.into();
             let is_put = name.starts_with("put");
+            let failing = inside.failing.as_ref();
+            let fails = failing.is_some_and(|beginning| name.starts_with(beginning));
             inside.calls.push((self.clock.now(), name));
+            if fails {
+                let status = Some(500);
+                return Err(ConnectorError {
+                    status,
+                    ..error(ErrorClass::Transient)
+                });
+            }
             if let Some(class) = inside.down.filter(|_| is_put) {
                 return Err(error(class));
             }
@@ -215,6 +232,14 @@ impl Connectors for Fakes {
 
     fn platform(&self, kind: ConnectionKind) -> Option<&dyn Platform> {
         (kind == ConnectionKind::Rest).then_some(self)
+    }
+
+    fn launcher(&self, _: ConnectionKind) -> Option<&dyn Launcher> {
+        None
+    }
+
+    fn read_directory(&self, _: &[u8]) -> ConnectorResult<Vec<ProviderEndpoint>> {
+        Err(ConnectorError::new(ErrorClass::Unsupported))
     }
 }
 
@@ -277,10 +302,20 @@ impl Source for Fakes {
                     newest: page.iter().map(|s| s.changed).max(),
                     next: more.then(|| (from + page.len()).to_string()),
                     refused: Vec::new(),
+                    pointed: Vec::new(),
                 })
             })
             .await
         })
+    }
+
+    fn pointed<'a>(
+        &'a self,
+        _: &'a Endpoint,
+        _: &'a dyn TokenKeeper,
+        _: &'a str,
+    ) -> BoxFuture<'a, ConnectorResult<Zeroizing<Vec<u8>>>> {
+        Box::pin(async { Err(ConnectorError::new(ErrorClass::NotFound)) })
     }
 
     fn file<'a>(

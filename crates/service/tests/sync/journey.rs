@@ -1,6 +1,7 @@
 //! From the provider into the record, from the record into the platform.
 
 use chartkey_domain::sync::{DeliveryState, RunState};
+use chartkey_service::assisted::RecordView;
 use chartkey_service::sync::{self, Asked};
 
 use crate::fakes::QUERIES;
@@ -40,6 +41,9 @@ async fn what_was_pulled_is_sealed_by_the_server_and_read_by_the_grantee() {
     assert!(records.iter().all(|r| r.author.is_none()));
     let source = practice.source.to_string();
     assert!(records.iter().all(|r| r.source == source));
+    // People are told its name, which is sealed like everything else of it.
+    let named = |r: &RecordView| r.fields.author_name.as_deref() == Some("County Hospital");
+    assert!(records.iter().all(named));
     let seen = support::listed(&practice.world.service, &practice.dietician, practice.id()).await;
     assert_eq!(seen.len(), 4, "documents and laboratory values");
 }
@@ -255,4 +259,52 @@ async fn a_request_that_waits_is_answered_when_the_documents_are_there() {
     assert!(!lines.is_empty());
     // Left for the engine: nothing.
     assert_eq!(sync::run_due(&practice.engine).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_search_that_keeps_failing_holds_up_no_other_and_is_named() {
+    let mut practice = Practice::without_attachments().await;
+    fill(&practice.fakes);
+    practice.fakes.keep_failing(Some("page Observation"));
+    practice.attach_source().await;
+    practice.run().await;
+    assert_eq!(
+        practice.titles().await.len(),
+        4,
+        "the others are there at once"
+    );
+    practice.pass(3 * 3_600).await;
+    let log = practice.log().await;
+    let told = "automatic update · success · Read County Hospital: 4 new. \
+                1 kind of document could not be read there: Observation.";
+    assert!(log.iter().any(|line| line == told), "{log:#?}");
+    practice.fakes.keep_failing(None);
+    practice.sync().await;
+    assert_eq!(practice.titles().await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_file_that_keeps_failing_leaves_its_document_and_comes_when_it_can_be_had() {
+    let mut practice = Practice::new().await;
+    fill(&practice.fakes);
+    practice.fakes.keep_failing(Some("file Binary/d2"));
+    practice.pass(3 * 3_600).await;
+    practice.sync().await;
+    assert_eq!(
+        practice.titles().await.len(),
+        5,
+        "{:#?}",
+        practice.log().await
+    );
+    let bytes = |practice: &Practice| {
+        let there = practice.fakes.documents();
+        let report = there.into_iter().find(|d| d.title == "Report");
+        String::from_utf8_lossy(&report.unwrap().bytes).into_owned()
+    };
+    assert_ne!(bytes(&practice), "%PDF Report", "printed, without its file");
+    practice.fakes.keep_failing(None);
+    practice.sync().await;
+    practice.pass(3_600).await;
+    assert_eq!(bytes(&practice), "%PDF Report");
+    assert_eq!(practice.fakes.titles().len(), 4, "and once");
 }

@@ -4,6 +4,12 @@
 //! what waits. The ends are fakes in memory, and what they received is what
 //! counts.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking, also outside of its own function"
+)]
+
 mod fakes;
 mod faults;
 mod journey;

@@ -304,6 +304,7 @@ pub async fn restarted(world: &World, fakes: &Arc<Fakes>) -> Service {
             registration: Registration::Open,
             caseload_types: Vec::new(),
             mail_leaves: true,
+            pace: sync::Pace::default(),
         },
     })
     .await

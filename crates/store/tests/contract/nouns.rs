@@ -3,10 +3,13 @@
 //! so that no statement is known to one engine only.
 
 mod accounts;
+mod charts;
+mod connections;
 mod grants;
 mod patients;
 mod records;
 mod shares;
+mod sync;
 
 use chartkey_domain::accounts::{AccountKind, Verification};
 use chartkey_domain::grants::{GrantFacts, Holder};
@@ -101,6 +104,7 @@ pub fn grant(n: u8, types: &[RecordType], holder: Option<AccountId>) -> GrantRow
         may_download: true,
         write_types: vec![RecordType::Diet],
         may_reshare: false,
+        parent: None,
         created_by: OWNER,
         created_at: at(i64::from(n)),
         updated_at: at(i64::from(n)),
@@ -154,6 +158,7 @@ pub fn record(n: u8, compartment: Compartment, updated: i64) -> RecordRow {
         created_at: at(updated),
         updated_at: at(updated),
         deleted_at: None,
+        withdrawn_at: None,
     }
 }
 
@@ -243,7 +248,7 @@ pub fn one(row: &RecordRow) -> Permit {
         compartment: row.compartment,
         author: row.author,
         deleted: false,
-        moving: false,
+        withheld: false,
     };
     let patient = about(Vec::new());
     let target = Target::Record(&patient, &facts);
@@ -264,6 +269,7 @@ pub fn facts(row: &GrantRow, records: Option<Vec<RecordId>>) -> GrantFacts {
         expires_at: row.expires_at,
         may_download: row.may_download,
         may_reshare: row.may_reshare,
+        passed_on_by: row.parent.map(|_| row.created_by),
         ended: None,
         suspended: false,
     }

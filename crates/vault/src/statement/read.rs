@@ -41,6 +41,8 @@ struct Flat {
     may_download: Option<bool>,
     write_types: Option<Vec<RecordType>>,
     may_reshare: Option<bool>,
+    reshare_key: Option<VerifyKey>,
+    parent: Option<Id>,
     holds: Option<Vec<(Compartment, Epoch)>>,
     begun: Option<Vec<(Compartment, Epoch)>>,
     reissued: Option<Vec<Id>>,
@@ -72,6 +74,8 @@ impl Flat {
                 may_download: self.may_download?,
                 write_types: self.write_types?,
                 may_reshare: self.may_reshare?,
+                reshare_key: self.reshare_key,
+                parent: self.parent,
                 holds: self.holds?,
             }),
             "terms" => PatientSays::Terms {

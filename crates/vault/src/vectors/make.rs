@@ -46,23 +46,23 @@ fn write_frozen_vectors() {
     std::fs::write(path, text + "\n").unwrap();
 }
 
-fn hex(bytes: impl AsRef<[u8]>) -> Hex {
+pub(super) fn hex(bytes: impl AsRef<[u8]>) -> Hex {
     Hex(bytes.as_ref().to_vec())
 }
 
-fn bytes(seed: u64) -> Hex {
+pub(super) fn bytes(seed: u64) -> Hex {
     hex(secret(seed).as_bytes())
 }
 
-fn secret(seed: u64) -> Secret {
+pub(super) fn secret(seed: u64) -> Secret {
     Secret::random(&mut seeded(seed))
 }
 
-fn id(n: u8) -> Id {
+pub(super) fn id(n: u8) -> Id {
     Id::new(1_767_225_600_000, &mut seeded(n.into()))
 }
 
-fn at(hour: u8) -> Timestamp {
+pub(super) fn at(hour: u8) -> Timestamp {
     format!("2026-01-01T{hour:02}:00:00Z").parse().unwrap()
 }
 
@@ -72,7 +72,7 @@ const KDF: KdfParams = KdfParams {
     p: 1,
 };
 
-fn labs() -> Compartment {
+pub(super) fn labs() -> Compartment {
     Compartment::new(RecordType::LabResults, Kinds::EMPTY)
 }
 
@@ -83,15 +83,15 @@ fn sensitive() -> Compartment {
 
 /// Ana, whose record it is: account 1, patient 2. Ben: account 3. Grants 4 to
 /// an account, 5 to a link, 6 of a single record.
-fn ana() -> AccountSecrets {
+pub(super) fn ana() -> AccountSecrets {
     AccountSecrets::new(id(1), secret(101))
 }
 
-fn ben() -> AccountSecrets {
+pub(super) fn ben() -> AccountSecrets {
     AccountSecrets::new(id(3), secret(103))
 }
 
-fn seed(generation: u32) -> PatientSeed {
+pub(super) fn seed(generation: u32) -> PatientSeed {
     PatientSeed::new(generation, secret(200 + u64::from(generation)))
 }
 
@@ -213,7 +213,7 @@ fn generation_says(generation: u32, carries: Vec<CarriedGrant>) -> PatientSays {
     })
 }
 
-fn salt() -> Bytes32 {
+pub(super) fn salt() -> Bytes32 {
     Bytes32(*secret(140).as_bytes())
 }
 
@@ -240,6 +240,8 @@ fn terms(grant: u8, holder_kind: HolderKind) -> GrantTerms {
         may_download: true,
         write_types: vec![RecordType::LabResults],
         may_reshare: false,
+        reshare_key: None,
+        parent: None,
         holds: if single {
             Vec::new()
         } else {
@@ -252,6 +254,7 @@ fn terms(grant: u8, holder_kind: HolderKind) -> GrantTerms {
 fn patient_chain() -> Vec<SignedStatement> {
     let second = Epoch::first(1).next();
     let carried = CarriedGrant {
+        reshare_key: None,
         grant: id(4),
         grant_key: KemPublic::of(&seed(2).grant_seed(id(4))),
         holds: vec![(labs(), Epoch::first(2))],
@@ -457,7 +460,7 @@ fn envelope_cases() -> Vec<EnvelopeCase> {
     cases.into_iter().map(case).collect()
 }
 
-fn version_key(version: u32) -> VersionKey {
+pub(super) fn version_key(version: u32) -> VersionKey {
     VersionKey::derive(&secret(160), id(7), version)
 }
 

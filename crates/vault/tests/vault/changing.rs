@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use chartkey_crypto::SecretBytes;
 use chartkey_fhir::header_for_file;
 use chartkey_vault::account::PasswordRoot;
+use chartkey_vault::grant::Keyring;
 use chartkey_vault::import::NewRecord;
+use chartkey_vault::keys::AccountSecrets;
 use chartkey_vault::protocol::{KdfParams, RecipientKind};
 use chartkey_vault::record::BodyKind;
 use chartkey_vault::{Bytes, Id, Transport, VaultError};
@@ -243,6 +245,25 @@ fn who_changes_their_keys_keeps_everything_and_a_thief_of_the_old_ones_gets_noth
     let stolen: BTreeSet<Id> = stolen.into_iter().map(|(id, _)| id).collect();
     assert_eq!(stolen, BTreeSet::from([his, hers, by_ben]));
     assert!(!stolen.contains(&new) && !stolen.contains(&pulled));
+}
+
+#[test]
+fn what_a_manager_holds_of_a_record_of_their_own_goes_to_their_new_keys() {
+    let mut world = World::new();
+    let (mut dana, chart) = world.person(true);
+    let me = dana.id;
+    let mine = world
+        .grant(&mut dana, chart, me, reads(&[LabResults]))
+        .unwrap();
+    let thief = dana.elsewhere(&world);
+    let root = PasswordRoot::derive("correct horse battery", &[7; 16], kdf()).unwrap();
+    run(dana.client.rekey(&root, kdf(), &[chart], act!(world))).unwrap();
+    let anew = dana.elsewhere(&world);
+    let keyring = world.server.state().patients[&chart].grants[&mine]
+        .keyring
+        .clone();
+    let opens = |who: &AccountSecrets| Keyring::open(chart, mine, who, &keyring).is_ok();
+    assert!(opens(&anew.client.account) && !opens(&thief.client.account));
 }
 
 #[test]

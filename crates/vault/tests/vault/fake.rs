@@ -762,6 +762,17 @@ impl Transport for Door {
     async fn rekey(&self, sealed: SealedRekey) -> Out<()> {
         let mut state = self.on();
         let who = self.who.unwrap();
+        let now = state.now;
+        let held = state.patients.values().flat_map(|patient| {
+            let living = patient.chain.living(now).map(|g| g.terms.grant);
+            living.filter(|id| patient.grants.get(id).is_some_and(|g| g.holder == who))
+        });
+        // Whatever the account holds is sealed anew, on records of its own as well.
+        for grant in held.collect::<Vec<Id>>() {
+            if !sealed.keyrings.iter().any(|k| k.grant == grant) {
+                return Err(moved());
+            }
+        }
         for generation in &sealed.generations {
             state.change(generation.patient, generation.grants_version)?;
         }

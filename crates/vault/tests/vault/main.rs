@@ -14,4 +14,5 @@ mod fake;
 mod loot;
 mod lying;
 mod page;
+mod passing_on;
 mod world;

@@ -39,6 +39,8 @@ fn the_page_names_every_label_that_the_code_spells() {
         "asking",
         "rekey",
         "link",
+        "delivery",
+        "claim",
     ] {
         let source = root().join(format!("crates/vault/src/{name}.rs"));
         let source = fs::read_to_string(source).unwrap();
@@ -56,15 +58,18 @@ fn the_page_names_every_label_that_the_code_spells() {
 #[test]
 fn the_page_names_every_list_of_vectors() {
     let page = fs::read_to_string(root().join("docs/vault-format.md")).unwrap();
-    let vectors = fs::read_to_string(root().join("crates/vault/vectors/vault1.json")).unwrap();
-    let vectors: serde_json::Value = serde_json::from_str(&vectors).unwrap();
     let readme = fs::read_to_string(root().join("crates/vault/vectors/README.md")).unwrap();
-    for list in vectors.as_object().unwrap().keys() {
-        let named = |text: &str| text.contains(&format!("`{list}`"));
-        assert!(
-            named(&page) || page.contains(&format!("vault1: {list}")),
-            "{list}"
-        );
-        assert!(named(&readme), "{list} in the README");
+    for file in ["vault1", "delivery1", "claim1"] {
+        let path = format!("crates/vault/vectors/{file}.json");
+        let vectors = fs::read_to_string(root().join(path)).unwrap();
+        let vectors: serde_json::Value = serde_json::from_str(&vectors).unwrap();
+        for list in vectors.as_object().unwrap().keys() {
+            let named = |text: &str| text.contains(&format!("`{list}`"));
+            assert!(
+                named(&page) || page.contains(&format!("{file}: {list}")),
+                "{list}"
+            );
+            assert!(named(&readme), "{list} in the README");
+        }
     }
 }

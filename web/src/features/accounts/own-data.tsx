@@ -108,11 +108,14 @@ function Assisted() {
   const why = useWhy();
   const queries = useQueryClient();
   const profile = useQuery({ queryKey: ['profile'], queryFn: () => ok(api.GET('/api/patients/profile')) });
-  const set = useMutation({ mutationFn: (on: boolean) => ok(api.PUT('/api/patients/profile', { body: { assisted_access: on } })), onSuccess: () => queries.invalidateQueries({ queryKey: ['profile'] }) });
+  // Of the record that is shown: each has its own answer.
+  const { patient } = useMe();
+  const is = profile.data?.patients.find((one) => one.id === patient)?.assisted_access;
+  const set = useMutation({ mutationFn: (on: boolean) => ok(api.PUT('/api/patients/profile', { body: { assisted_access: on, patient_id: patient } })), onSuccess: () => queries.invalidateQueries({ queryKey: ['profile'] }) });
   const failure = set.error ?? profile.error;
   return (
     <Card title={t('settings.assisted')} more={t('settings.assisted_more')}>
-      <Switch label={t('settings.assisted_on')} checked={(set.isPending ? set.variables : profile.data?.assisted_access) ?? false} disabled={!profile.data || set.isPending} onChange={(event) => set.mutate(event.currentTarget.checked)} />
+      <Switch label={t('settings.assisted_on')} checked={(set.isPending ? set.variables : is) ?? false} disabled={!profile.data || set.isPending} onChange={(event) => set.mutate(event.currentTarget.checked)} />
       {failure ? <Note tone="bad"><p>{why(failure)}</p></Note> : null}
     </Card>
   );

@@ -8,7 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { useWhy } from '../../lib/hooks.ts';
 import { vault } from '../../lib/vault.ts';
 import { Note } from '../../ui/pieces.tsx';
-import { Entry } from './art.tsx';
+import { Entry } from '../../ui/entry.tsx';
 import { Kit } from './kit.tsx';
 import { MIN_LENGTH, passwordProblem } from './password.ts';
 

@@ -11,13 +11,14 @@ import { Confirm } from '../../ui/confirm.tsx';
 import { Note, Tag, Waiting } from '../../ui/pieces.tsx';
 import { VaultFailure } from '../../vault-worker/api.ts';
 import { browser } from './browser.ts';
+import { ChangeKeys } from './change-keys.tsx';
 import { Card, SettingsFrame } from './frame.tsx';
 import { Kit } from './kit.tsx';
 import { MIN_LENGTH, passwordProblem } from './password.ts';
 
 export function Security() {
   const { account } = useMe();
-  return <SettingsFrame><Password email={account.email} /><RenewKit email={account.email} /><Sessions /><WhereKeysAre /></SettingsFrame>;
+  return <SettingsFrame><Password email={account.email} /><RenewKit email={account.email} /><ChangeKeys email={account.email} links={account.kind === 'patient'} /><Sessions /><WhereKeysAre /></SettingsFrame>;
 }
 
 function Password({ email }: { email: string }) {

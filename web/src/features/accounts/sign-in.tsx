@@ -5,9 +5,10 @@ import { Link, Navigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useVault, useWhy } from '../../lib/hooks.ts';
+import { firstScreen } from '../../lib/screens.ts';
 import { vault } from '../../lib/vault.ts';
 import { Note } from '../../ui/pieces.tsx';
-import { Entry } from './art.tsx';
+import { Entry } from '../../ui/entry.tsx';
 
 export function SignIn() {
   const { t } = useTranslation();
@@ -20,7 +21,7 @@ export function SignIn() {
   const signIn = useMutation({ mutationFn: () => vault.signIn(email.trim(), password), onSuccess: () => sessionStorage.setItem('email', email.trim()) });
   useEffect(() => { document.title = `${t('accounts.sign_in')} · Chartkey`; }, [t]);
   if (state?.account) {
-    const to = next ?? ({ patient: '/home', provider: '/patients', admin: '/admin' } as const)[state.account.kind];
+    const to = next ?? firstScreen(state.account);
     return <Navigate to={to} replace />;
   }
   return (
@@ -37,7 +38,7 @@ export function SignIn() {
       </form>
       <div className="between small" style={{ marginTop: 22 }}>
         <Link to="/recover">{t('accounts.lost_password')}</Link>
-        <Link to="/sign-up">{t('accounts.create')}</Link>
+        <Link to="/sign-up" search={next ? { next } : {}}>{t('accounts.create')}</Link>
       </div>
     </Entry>
   );

@@ -2,14 +2,14 @@
 import { Button, Checkbox, PasswordInput, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation } from '@tanstack/react-query';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useWhy } from '../../lib/hooks.ts';
 import { vault } from '../../lib/vault.ts';
 import { Note } from '../../ui/pieces.tsx';
 import { VaultFailure } from '../../vault-worker/api.ts';
-import { Entry } from './art.tsx';
+import { Entry } from '../../ui/entry.tsx';
 import { Kit } from './kit.tsx';
 import { MIN_LENGTH, passwordProblem } from './password.ts';
 
@@ -27,6 +27,7 @@ function Form({ provider }: { provider: boolean }) {
   const { t } = useTranslation();
   const why = useWhy();
   const navigate = useNavigate();
+  const { next } = useSearch({ strict: false });
   const [kit, setKit] = useState<string | null>(null);
   useEffect(() => { document.title = `${t('accounts.create')} · Chartkey`; }, [t]);
   const form = useForm({
@@ -61,7 +62,7 @@ function Form({ provider }: { provider: boolean }) {
   if (kit) {
     return (
       <Entry>
-        <Kit code={kit} email={form.values.email} onKept={() => void navigate({ to: provider ? '/patients' : '/home' })} />
+        <Kit code={kit} email={form.values.email} onKept={() => void navigate({ to: next ?? (provider ? '/patients' : '/home') })} />
       </Entry>
     );
   }
@@ -89,7 +90,7 @@ function Form({ provider }: { provider: boolean }) {
         <Checkbox mt="xs" label={t('accounts.understood')} {...form.getInputProps('understood', { type: 'checkbox' })} />
         <Button type="submit" size="md" mt="sm" loading={create.isPending}>{t('accounts.create')}</Button>
       </form>
-      <p className="small" style={{ marginTop: 20 }}>{t('accounts.have_one')} <Link to="/sign-in">{t('accounts.sign_in')}</Link></p>
+      <p className="small" style={{ marginTop: 20 }}>{t('accounts.have_one')} <Link to="/sign-in" search={next ? { next } : {}}>{t('accounts.sign_in')}</Link></p>
     </Entry>
   );
 }

@@ -11,7 +11,7 @@ import { api, ok } from '../../lib/api.ts';
 import { useWhy } from '../../lib/hooks.ts';
 import { vault } from '../../lib/vault.ts';
 import { Note } from '../../ui/pieces.tsx';
-import { Entry } from './art.tsx';
+import { Entry } from '../../ui/entry.tsx';
 
 const readToken = () => new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
 

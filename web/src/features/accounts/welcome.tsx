@@ -5,13 +5,14 @@ import { Link, Navigate } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useVault } from '../../lib/hooks.ts';
-import { Entry } from './art.tsx';
+import { firstScreen } from '../../lib/screens.ts';
+import { Entry } from '../../ui/entry.tsx';
 
 export function Welcome() {
   const { t } = useTranslation();
   const state = useVault();
   useEffect(() => { document.title = 'Chartkey'; }, []);
-  if (state?.account) return <Navigate to={({ patient: '/home', provider: '/patients', admin: '/admin' } as const)[state.account.kind]} replace />;
+  if (state?.account) return <Navigate to={firstScreen(state.account)} replace />;
   const points = [[IconEyeOff, 'point_sealed'], [IconKey, 'point_share'], [IconReceipt2, 'point_trail']] as const;
   return (
     <Entry>

@@ -62,7 +62,7 @@ function useStep(step: TrailStep): { title: string; more: string; hashes: [strin
   const action = useActionName();
   if (step.what === 'checkpoint') {
     if (!step.origin) return { title: t('activity.step_checkpoint'), more: '', hashes: [] };
-    return { title: t('activity.step_checkpoint'), more: t('activity.step_checkpoint_more', { origin: step.origin, size: count(step.size), signer: step.signer }), hashes: [[t('activity.hash'), step.root]] };
+    return { title: t('activity.step_checkpoint'), more: t('activity.step_checkpoint_more', { origin: step.origin, size: count(step.size), signer: step.signer }), hashes: [[t('activity.hash'), step.root], [t('activity.log_key'), step.key]] };
   }
   if (step.what === 'entry') {
     return {

@@ -10,6 +10,7 @@ import { away, clinicalDate, count } from '../../lib/format.ts';
 import { useHeaders, useMe, useWhy } from '../../lib/hooks.ts';
 import { nextChange, usePoll } from '../../lib/live.ts';
 import { listRequests, livingShares } from '../../lib/sharing.ts';
+import { ClaimsNote } from '../../ui/claims-note.tsx';
 import { Empty, Head, Note, Tag, Waiting } from '../../ui/pieces.tsx';
 import { Unverified } from '../../ui/unverified.tsx';
 import { RECORD_TYPES } from '../../vault-worker/api.ts';
@@ -33,6 +34,7 @@ export function Home() {
       </Head>
       <div className="stack">
         <Unverified account={account} />
+        <ClaimsNote />
         <Asking patient={patient} />
         {headers.error ? <Note tone="bad"><p>{why(headers.error)}</p></Note> : null}
         {headers.isPending ? <Waiting /> : own.length === 0 ? (

@@ -8,6 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { moment } from '../../lib/format.ts';
 import { useWhy } from '../../lib/hooks.ts';
 import { sharedWithMe, statusAt } from '../../lib/sharing.ts';
+import { useNamedSources } from '../../lib/sources.ts';
 import { vault } from '../../lib/vault.ts';
 import { Clinical } from '../../ui/clinical.tsx';
 import { Content } from '../../ui/content.tsx';
@@ -20,6 +21,7 @@ export function PatientRecord() {
   const { id = '' } = useParams({ strict: false });
   const grants = useQuery({ queryKey: ['shared-with-me'], queryFn: sharedWithMe });
   const document = useQuery({ queryKey: ['vault', id, 'clinical'], queryFn: () => vault.clinical(id, null), retry: false });
+  const named = useNamedSources(id, document.data);
   const [record, setRecord] = useState<string | null>(null);
   const [adding, setAdding] = useState(false);
   const living = (grants.data ?? []).filter((one) => one.patient_id === id && statusAt(one.status, one.valid_from ?? null, one.expiry_date, Date.now()) === 'ACTIVE');
@@ -32,7 +34,7 @@ export function PatientRecord() {
       <Head title={name} actions={<>{back}{writes.length > 0 ? <Button leftSection={<IconPlus size={18} />} onClick={() => setAdding(true)}>{t('patients.add')}</Button> : null}</>}>
         {first ? t('patients.until', { when: moment(first.expiry_date) }) : ' '}
       </Head>
-      {document.isPending ? <Waiting /> : document.error ? <Note tone="bad"><p>{why(document.error)}</p></Note> : <Clinical document={document.data} onRecord={setRecord} />}
+      {document.error ? <Note tone="bad"><p>{why(document.error)}</p></Note> : !named ? <Waiting /> : <Clinical document={named} onRecord={setRecord} />}
       {record ? <Source patient={id} record={record} onClose={() => setRecord(null)} /> : null}
       {adding ? <Add patient={id} types={writes} onClose={() => setAdding(false)} /> : null}
     </>

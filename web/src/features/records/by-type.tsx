@@ -5,6 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { useMe, useWhy } from '../../lib/hooks.ts';
+import { useNamedSources } from '../../lib/sources.ts';
 import { vault } from '../../lib/vault.ts';
 import { SectionView } from '../../ui/clinical.tsx';
 import { Empty, Head, Note, Waiting } from '../../ui/pieces.tsx';
@@ -18,15 +19,16 @@ export function ByType() {
   const { type: word } = useParams({ strict: false });
   const type = RECORD_TYPES.find((one) => one === word) ?? 'other';
   const document = useQuery({ queryKey: ['vault', patient, 'clinical', type], queryFn: () => vault.clinical(patient, [type]) });
+  const named = useNamedSources(patient, document.data);
   const back = <Button component={Link} to="/record" variant="default" leftSection={<IconArrowLeft size={18} />}>{t('records.title')}</Button>;
   return (
     <>
       <Head title={t(`types.${type}`)} actions={back} />
-      {document.isPending ? <Waiting /> : document.error ? <Note tone="bad"><p>{why(document.error)}</p></Note> : (
+      {document.error ? <Note tone="bad"><p>{why(document.error)}</p></Note> : !named ? <Waiting /> : (
         <div className="stack">
-          {document.data.sections.length === 0 ? <section className="card"><Empty title={t('records.found', { count: 0, shown: '0' })} /></section> : null}
-          {document.data.sections.map((section) => (
-            <SectionView key={section.key} section={section} document={document.data} onRecord={(id) => void navigate({ to: '/record/item/$id', params: { id } })} />
+          {named.sections.length === 0 ? <section className="card"><Empty title={t('records.found', { count: 0, shown: '0' })} /></section> : null}
+          {named.sections.map((section) => (
+            <SectionView key={section.key} section={section} document={named} onRecord={(id) => void navigate({ to: '/record/item/$id', params: { id } })} />
           ))}
         </div>
       )}

@@ -8,6 +8,7 @@ import { useTranslation } from 'react-i18next';
 import { countTypes, entries, find } from '../../lib/find.ts';
 import { count } from '../../lib/format.ts';
 import { useHeaders, useMe, useWhy } from '../../lib/hooks.ts';
+import { useNamedSources } from '../../lib/sources.ts';
 import { vault } from '../../lib/vault.ts';
 import { Clinical } from '../../ui/clinical.tsx';
 import { Empty, Head, Note, Waiting } from '../../ui/pieces.tsx';
@@ -84,7 +85,8 @@ function Overview({ patient }: { patient: string }) {
   const why = useWhy();
   const navigate = useNavigate();
   const document = useQuery({ queryKey: ['vault', patient, 'clinical'], queryFn: () => vault.clinical(patient, null) });
-  if (document.isPending) return <Waiting />;
+  const named = useNamedSources(patient, document.data);
   if (document.error) return <Note tone="bad"><p>{why(document.error)}</p></Note>;
-  return <Clinical document={document.data} onRecord={(id) => void navigate({ to: '/record/item/$id', params: { id } })} />;
+  if (!named) return <Waiting />;
+  return <Clinical document={named} onRecord={(id) => void navigate({ to: '/record/item/$id', params: { id } })} />;
 }

@@ -6,7 +6,7 @@ import { again } from './again.ts';
 const share: Access = {
   id: 's', kind: 'link', patient: 'p', name: 'Dr. Lee', email: 'lee@example.org', provider: null, types: ['conditions'], status: 'EXPIRED',
   created_at: '2026-01-01T00:00:00Z', valid_from: null, expires_at: '2026-01-31T00:00:00Z', ended_at: null, opened: 2, downloads: 0, last_opened: null,
-  may_download: true, may_write: false, single: false, kinds: ['hiv'], records: null, needs_passcode: true, last_downloaded: null,
+  may_download: true, may_write: false, write_types: [], single: false, kinds: ['hiv'], records: null, needs_passcode: true, last_downloaded: null,
 };
 const records = [{ id: 'one' }, { id: 'two' }] as RecordHeader[];
 

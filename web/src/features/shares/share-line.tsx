@@ -11,6 +11,7 @@ import { vault } from '../../lib/vault.ts';
 import { Note, Tag, Waiting } from '../../ui/pieces.tsx';
 import { VaultFailure } from '../../vault-worker/api.ts';
 import { LinkBox } from './made.tsx';
+import { Narrow } from './narrow.tsx';
 
 const WORDS = { ACTIVE: 'active', PENDING: 'pending', EXPIRED: 'expired', REVOKED: 'revoked' } as const;
 const TONES = { ACTIVE: 'good', PENDING: 'plain', EXPIRED: 'plain', REVOKED: 'bad' } as const;
@@ -19,7 +20,7 @@ interface Props { share: Access; patient: string; onChanged: () => Promise<void>
 
 export function ShareLine({ share, patient, onChanged, onAgain }: Props) {
   const { t } = useTranslation();
-  const [doing, setDoing] = useState<'revoke' | 'extend' | 'link' | null>(null);
+  const [doing, setDoing] = useState<'revoke' | 'extend' | 'link' | 'narrow' | null>(null);
   const [details, setDetails] = useState(false);
   const [preparing, setPreparing] = useState(false);
   const id = useId();
@@ -55,6 +56,7 @@ export function ShareLine({ share, patient, onChanged, onAgain }: Props) {
             <Menu.Target><Button size="compact-md" variant="default" aria-label={`${t('common.more')}: ${share.name}`}><IconDots size={18} /></Button></Menu.Target>
             <Menu.Dropdown>
               {share.kind === 'link' ? <Menu.Item onClick={() => setDoing('link')}>{t('shares.show_link')}</Menu.Item> : null}
+              {share.kind === 'account' && share.status === 'ACTIVE' && !share.records ? <Menu.Item onClick={() => setDoing('narrow')}>{t('narrow.open')}</Menu.Item> : null}
               <Menu.Item onClick={() => setDoing('extend')}>{t('shares.extend')}</Menu.Item>
               {onAgain ? <Menu.Item onClick={() => void repeat()}>{t('shares.again')}</Menu.Item> : null}
             </Menu.Dropdown>
@@ -67,6 +69,7 @@ export function ShareLine({ share, patient, onChanged, onAgain }: Props) {
       </span>
       {details ? <div id={id} className="share-details"><Details share={share} patient={patient} /></div> : null}
       {doing === 'revoke' ? <Revoke share={share} patient={patient} onDone={done} onClose={close} /> : null}
+      {doing === 'narrow' ? <Narrow share={share} patient={patient} onDone={done} onClose={close} /> : null}
       {doing === 'extend' ? <Extend share={share} patient={patient} onDone={done} onClose={close} /> : null}
       {doing === 'link' ? <ShowLink share={share} patient={patient} onClose={close} /> : null}
     </li>

@@ -1,8 +1,8 @@
 /** Everyone who may open one's record, now and before; and who asks. */
 import { Button } from '@mantine/core';
-import { IconLock, IconPlus } from '@tabler/icons-react';
+import { IconArrowsExchange, IconLock, IconPlus } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useSearch } from '@tanstack/react-router';
+import { Link, useSearch } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { countTypes } from '../../lib/find.ts';
@@ -54,7 +54,7 @@ export function Shares() {
   const line = (one: Access) => <ShareLine key={one.id} share={one} patient={patient} onChanged={refresh} onAgain={canShare ? () => shareAgain(one) : null} />;
   return (
     <>
-      <Head title={t('shares.title')} actions={<Button leftSection={<IconPlus size={18} />} onClick={() => setSharing({})} disabled={!canShare}>{t('shares.new')}</Button>}>{t('shares.more')}</Head>
+      <Head title={t('shares.title')} actions={<><Button component={Link} to="/sharing/connected" variant="default" leftSection={<IconArrowsExchange size={18} />}>{t('connected.title')}</Button><Button leftSection={<IconPlus size={18} />} onClick={() => setSharing({})} disabled={!canShare}>{t('shares.new')}</Button></>}>{t('shares.more')}</Head>
       <div className="stack">
         <Unverified account={account} />
         {headers.data && types.length === 0 ? <Note><p>{t('shares.nothing_yet')}</p></Note> : null}

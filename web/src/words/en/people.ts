@@ -21,7 +21,7 @@ export const common = {
 };
 export const nav = {
   label: 'Main', home: 'Home', record: 'My record', sharing: 'Sharing', activity: 'Activity', settings: 'Settings',
-  patients: 'Shared with me', admin: 'Administration', lock: 'Lock', sign_out: 'Sign out',
+  patients: 'Shared with me', caseload: 'Caseload', admin: 'Administration', lock: 'Lock', sign_out: 'Sign out',
 };
 export const errors = {
   unknown: 'Something went wrong. Nothing you typed was lost; try again.',
@@ -55,6 +55,12 @@ export const errors = {
   grant_unadopted: 'Somebody just added to the record. Try once more.',
   grant_stale: 'An access just ended. Try once more.',
   import_unreadable: 'This file is neither a medical record format we read nor something we could keep.',
+  chart_claimed: 'This chart belongs to its patient now.',
+  chart_invitation_unknown: 'This invitation or sheet no longer counts. Ask your practitioner for a new one.',
+  chart_birth_date: 'This is not the day of birth in the chart. Check it; your practitioner may have written another.',
+  chart_too_many: 'There are too many charts that nobody has claimed.',
+  claim_unknown: 'This claim is no longer there.',
+  claim_state: 'This was answered already.',
   import_too_large: 'This file is too large to be added here.',
   email: 'This does not look like an e-mail address.',
   needed: 'Please fill this in.',

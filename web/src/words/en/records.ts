@@ -46,7 +46,7 @@ export const records = {
   undated: 'Without a date',
   all_types: 'All types',
   by_type: 'By type',
-  detail_source: 'Source',
+  detail_source: 'Source', source_connection: 'a connected provider',
   detail_author: 'Author',
   detail_signed: 'Signed by its author',
   detail_server: 'Sealed by the server from {{source}}',

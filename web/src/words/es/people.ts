@@ -10,7 +10,7 @@ export const common = {
 };
 export const nav = {
   label: 'Principal', home: 'Inicio', record: 'Mi historia', sharing: 'Compartir', activity: 'Actividad', settings: 'Ajustes',
-  patients: 'Compartido conmigo', admin: 'Administración', lock: 'Bloquear', sign_out: 'Cerrar sesión',
+  patients: 'Compartido conmigo', caseload: 'Mis pacientes', admin: 'Administración', lock: 'Bloquear', sign_out: 'Cerrar sesión',
 };
 export const errors = {
   unknown: 'Algo salió mal. No se perdió nada de lo que escribió; inténtelo de nuevo.',
@@ -44,6 +44,12 @@ export const errors = {
   grant_unadopted: 'Alguien acaba de añadir algo a la historia. Inténtelo otra vez.',
   grant_stale: 'Un acceso acaba de terminar. Inténtelo otra vez.',
   import_unreadable: 'Este archivo no es un formato médico que leamos ni algo que pudiéramos guardar.',
+  chart_claimed: 'Esta historia pertenece ahora a su paciente.',
+  chart_invitation_unknown: 'Esta invitación u hoja ya no vale. Pida una nueva a su profesional.',
+  chart_birth_date: 'Esta no es la fecha de nacimiento de la historia. Compruébela; puede que su profesional haya escrito otra.',
+  chart_too_many: 'Hay demasiadas historias que nadie ha reclamado.',
+  claim_unknown: 'Esta reclamación ya no existe.',
+  claim_state: 'Esto ya se respondió.',
   import_too_large: 'Este archivo es demasiado grande para añadirlo aquí.',
   email: 'Esto no parece una dirección de correo.',
   needed: 'Rellene este campo.',

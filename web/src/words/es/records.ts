@@ -17,7 +17,7 @@ export const records = {
   sources_one: '{{count}} fuente', sources_other: '{{count}} fuentes', add: 'Añadir', overview: 'Resumen', timeline: 'Cronología', search: 'Buscar en su historia',
   search_placeholder: 'Un medicamento, una prueba, un lugar, un año …', found_zero: 'No coincide nada.', found_one: 'Coincide {{shown}} entrada.', found_other: 'Coinciden {{shown}} entradas.',
   empty: 'Su historia está vacía', empty_more: 'Suelte archivos aquí o elíjalos. FHIR se lee entrada por entrada; los PDF, imágenes y notas se guardan tal cual.', undated: 'Sin fecha', all_types: 'Todos los tipos', by_type: 'Por tipo',
-  detail_source: 'Fuente', detail_author: 'Autor', detail_signed: 'Firmado por su autor', detail_server: 'Sellado por el servidor desde {{source}}', detail_version: 'Versión',
+  detail_source: 'Fuente', source_connection: 'un proveedor conectado', detail_author: 'Autor', detail_signed: 'Firmado por su autor', detail_server: 'Sellado por el servidor desde {{source}}', detail_version: 'Versión',
   detail_stored: 'Guardado', detail_code: 'Códigos', detail_json: 'Datos de origen', detail_json_more: 'La entrada tal como llegó, en FHIR R4.', detail_file: 'Archivo', detail_open: 'Abrir',
   detail_download: 'Descargar', detail_not_shown: 'Este tipo de archivo no se muestra aquí, por seguridad. Puede descargarlo.',
   drop: 'Suelte archivos aquí o', drop_choose: 'elija archivos', drop_more: 'FHIR se lee entrada por entrada; los PDF, imágenes y otros archivos se guardan tal cual. Varios a la vez.',

@@ -19,8 +19,22 @@ const ATTACHED: &str = "attachment:";
 const MAX_FIELDS: usize = 40;
 
 impl Account<'_> {
+    /// The first step, or the one that the token leads to.
+    pub(super) async fn put_document(
+        &self,
+        client: &RemoteClient,
+        document: &OutgoingDocument,
+        key: &DedupeKey,
+        resume: Option<&str>,
+    ) -> ConnectorResult<PutState> {
+        match resume {
+            None => self.upload(client, document).await,
+            Some(token) => self.go_on(client, document, key, token).await,
+        }
+    }
+
     /// The first step: permission, and the file.
-    pub(super) async fn upload(
+    async fn upload(
         &self,
         client: &RemoteClient,
         document: &OutgoingDocument,
@@ -49,7 +63,7 @@ impl Account<'_> {
     }
 
     /// The steps after the first.
-    pub(super) async fn go_on(
+    async fn go_on(
         &self,
         client: &RemoteClient,
         document: &OutgoingDocument,

@@ -1,7 +1,7 @@
 //! A page of a search: what is in it, whose it is, and where the next one is.
 //! Resources stay as they were written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chartkey_domain::connections::{ConnectorError, ConnectorResult, ErrorClass};
 use jiff::Timestamp;
@@ -15,6 +15,8 @@ use super::outcome;
 const MAX_ENTRIES: usize = 10_000;
 /// Reasons that are listed for one page.
 const MAX_REFUSED: usize = 100;
+/// What one page may point to.
+const MAX_POINTED: usize = 100;
 /// Some servers begin their JSON with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Longest id that is taken; FHIR says 64, some servers do not.
@@ -63,6 +65,8 @@ struct Glance {
     subject: Lenient<Reference>,
     patient: Lenient<Reference>,
     beneficiary: Lenient<Reference>,
+    #[serde(rename = "medicationReference")]
+    medication: Lenient<Reference>,
 }
 
 #[derive(Default, Deserialize)]
@@ -108,6 +112,8 @@ pub(super) struct Page {
     pub(super) newest: Option<Timestamp>,
     pub(super) refused: Vec<String>,
     pub(super) next: Option<String>,
+    /// What its resources point to, as they wrote it.
+    pub(super) pointed: BTreeSet<String>,
     /// Entries of any kind, outcomes apart.
     pub(super) entries: usize,
 }
@@ -155,6 +161,15 @@ pub(super) fn read(json: &[u8], patient: &str, max_len: usize) -> ConnectorResul
             max_len,
         );
     }
+    // What is on the page itself need not be read.
+    page.pointed.retain(|reference| {
+        let parts = reference
+            .rsplit_once('/')
+            .map(|(kind, id)| (kind.rsplit('/').next(), id));
+        parts.is_some_and(|(kind, id)| {
+            !places.contains_key(&(kind.unwrap_or_default().to_owned(), id.to_owned()))
+        })
+    });
     page.next = bundle
         .link
         .into_iter()
@@ -221,6 +236,12 @@ fn take(
     };
     if !is_of(&glance, &resource_type, &id, patient) {
         return page.refuse("other_patient");
+    }
+    if let Some(reference) = glance.medication.get().and_then(|r| r.reference.as_ref())
+        && page.pointed.len() < MAX_POINTED
+        && reference.len() <= 2 * MAX_ID_LEN
+    {
+        page.pointed.insert(reference.clone());
     }
     let updated = glance
         .meta

@@ -28,7 +28,7 @@ use super::access::{Access, Door};
 use super::outcome;
 use super::settings::{FHIR_JSON, Settings};
 use crate::connectors::calls::{
-    self, Calls, MAX_ANSWER_LEN, MAX_LIST_LEN, error, id_of, unreadable, url_below,
+    self, Calls, MAX_ANSWER_LEN, MAX_LIST_LEN, account_does, error, id_of, unreadable, url_below,
 };
 use crate::connectors::encoded::{PLACE, with_encoded};
 use crate::connectors::multipart::media_type;
@@ -454,68 +454,5 @@ impl Platform for FhirDestination {
         }
     }
 
-    fn verify<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        tokens: &'a dyn TokenKeeper,
-    ) -> BoxFuture<'a, ConnectorResult<Verified>> {
-        Box::pin(async move { self.sink(endpoint, tokens)?.verify().await })
-    }
-
-    fn find_clients<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        tokens: &'a dyn TokenKeeper,
-        who: &'a ClientMatch,
-    ) -> BoxFuture<'a, ConnectorResult<Vec<RemoteClient>>> {
-        Box::pin(async move { self.sink(endpoint, tokens)?.find_clients(who).await })
-    }
-
-    fn create_client<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        tokens: &'a dyn TokenKeeper,
-        who: &'a ClientMatch,
-    ) -> BoxFuture<'a, ConnectorResult<RemoteClient>> {
-        Box::pin(async move { self.sink(endpoint, tokens)?.create_client(who).await })
-    }
-
-    fn find_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        key: &'a DedupeKey,
-    ) -> BoxFuture<'a, ConnectorResult<Option<String>>> {
-        Box::pin(async move {
-            self.sink(endpoint, tokens)?
-                .find_document(client, key)
-                .await
-        })
-    }
-
-    fn put_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        tokens: &'a dyn TokenKeeper,
-        client: &'a RemoteClient,
-        document: &'a OutgoingDocument,
-        key: &'a DedupeKey,
-        resume: Option<&'a str>,
-    ) -> BoxFuture<'a, ConnectorResult<PutState>> {
-        Box::pin(async move {
-            let sink = self.sink(endpoint, tokens)?;
-            sink.put(client, document, key, resume).await
-        })
-    }
-
-    fn remove_document<'a>(
-        &'a self,
-        endpoint: &'a Endpoint,
-        tokens: &'a dyn TokenKeeper,
-        _client: &'a RemoteClient,
-        document: &'a str,
-    ) -> BoxFuture<'a, ConnectorResult<Removed>> {
-        Box::pin(async move { self.sink(endpoint, tokens)?.remove(document).await })
-    }
+    account_does!(|platform, endpoint, tokens| platform.sink(endpoint, tokens));
 }

@@ -9,6 +9,7 @@ use chartkey_domain::connections::{
 use chartkey_domain::doors::BoxFuture;
 use jiff::Timestamp;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::access::{Access, Door, get};
 use super::bundle::{self, Page};
@@ -25,6 +26,8 @@ use crate::http::HttpAnswer;
 const DOCUMENT_PAGE_SIZE: u32 = 50;
 /// `_count` when a page was too large to take.
 const SMALL_PAGE_SIZE: u32 = 5;
+/// Longest id that is followed.
+const MAX_ID_LEN: usize = 256;
 /// An answer that only has to come.
 const MAX_PROBE_LEN: usize = 4 << 20;
 
@@ -150,7 +153,32 @@ impl FhirSource {
         let page = bundle::read(&answer.body, ask.patient, self.limits.max_resource_len)?;
         let link = page.next.as_deref();
         let onward = walk.onward(&base, link, page.entries == 0, self.limits.max_pages);
-        Ok(done(page, onward.next, onward.refused))
+        let pointed = page.pointed.iter();
+        let pointed = pointed
+            .filter_map(|reference| inside(&base, reference))
+            .collect();
+        Ok(SourcePage {
+            pointed,
+            ..done(page, onward.next, onward.refused)
+        })
+    }
+
+    async fn try_pointed(
+        &self,
+        door: Door<'_>,
+        reference: &str,
+    ) -> ConnectorResult<Zeroizing<Vec<u8>>> {
+        let settings = Settings::of(door.endpoint)?;
+        let invalid = || ConnectorError::new(ErrorClass::Invalid);
+        let (kind, id) = reference.split_once('/').ok_or_else(invalid)?;
+        let url = read_url(door.endpoint, kind, id)?;
+        let answer = self.get(door, &settings, url.as_str()).await?;
+        if !answer.status.is_success() {
+            return Err(self.refusal(&answer));
+        }
+        let found = bundle::read_one(&answer.body, "", self.limits.max_resource_len)?;
+        let mut resources = found.resources.into_iter();
+        resources.next().ok_or_else(invalid)
     }
 
     async fn patient(
@@ -176,8 +204,20 @@ fn done(page: Page, next: Option<String>, ended: Option<&'static str>) -> Source
         resources: page.resources,
         newest: page.newest,
         next,
+        pointed: Vec::new(),
         refused,
     }
+}
+
+/// A reference to a medication of this server's own, as `Medication/id`: to no other
+/// server, and to nothing inside a resource.
+fn inside(base: &Url, reference: &str) -> Option<String> {
+    let relative = reference.strip_prefix(base.as_str()).unwrap_or(reference);
+    let id = relative.strip_prefix("Medication/")?;
+    let id = id.split("/_history/").next().unwrap_or(id);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
+    (!id.is_empty() && id.len() <= MAX_ID_LEN && id.chars().all(plain) && !id.starts_with('.'))
+        .then(|| format!("Medication/{id}"))
 }
 
 fn is_too_large(answer: &ConnectorResult<HttpAnswer>) -> bool {
@@ -304,6 +344,15 @@ impl Source for FhirSource {
         ask: PageAsk<'a>,
     ) -> BoxFuture<'a, ConnectorResult<SourcePage>> {
         Box::pin(self.try_page(Door { endpoint, tokens }, ask))
+    }
+
+    fn pointed<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        tokens: &'a dyn TokenKeeper,
+        reference: &'a str,
+    ) -> BoxFuture<'a, ConnectorResult<Zeroizing<Vec<u8>>>> {
+        Box::pin(self.try_pointed(Door { endpoint, tokens }, reference))
     }
 
     fn file<'a>(

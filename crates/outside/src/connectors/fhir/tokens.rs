@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chartkey_domain::connections::{
-    ConnectorError, ConnectorResult, Credentials, Endpoint, ErrorClass, TokenState,
+    ConnectorError, ConnectorResult, Credentials, Endpoint, ErrorClass, TOKEN_ENDPOINT, TokenState,
 };
 use jiff::SignedDuration;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -20,9 +20,6 @@ use crate::http::HttpAnswer;
 
 /// Answers of a token endpoint are some kilobytes.
 const MAX_ANSWER_LEN: usize = 256 << 10;
-/// Marks an error of the token endpoint that has no code of its own: nothing can
-/// be asked for until there is a token, so it is not one search that failed.
-const TOKEN_ENDPOINT: &str = "token-endpoint";
 
 /// A token could not be had.
 #[derive(Debug)]

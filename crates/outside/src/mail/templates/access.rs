@@ -1,6 +1,7 @@
 //! Mails about access that was asked for, given, used or ended. They say that it
 //! happened and where to look, and name nobody and nothing.
 
+use chartkey_domain::mail::{MAX_NAME_CHARS, one_line};
 use jiff::Timestamp;
 
 use super::letter::{Block, Letter, Part};
@@ -171,6 +172,59 @@ pub fn send_again(url: &WebUrl) -> MailText {
             ),
             Block::Button {
                 label: "Send it again",
+                url,
+            },
+        ],
+        YOURS,
+    )
+}
+
+/// A practitioner asks the reader, who needs no account, for documents. Whose,
+/// which and why stands behind the link.
+pub fn documents_asked(asker: &str, url: &WebUrl, valid_until: Timestamp) -> MailText {
+    let asker = Some(one_line(asker, MAX_NAME_CHARS))
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "A practice".to_owned());
+    Letter {
+        kind: "document.request",
+        subject: format!("{asker} asks you for documents"),
+        preview: "Open the link to see about whom, and to send them.".to_owned(),
+        heading: "Documents are asked for".to_owned(),
+        blocks: vec![
+            Block::Paragraph(vec![
+                Part::Name(asker),
+                Part::Plain(
+                    " asks you for documents about a patient of yours. Whose and which they are \
+                     stands behind the link, not in this mail. You can send them there without an \
+                     account: they are encrypted as they arrive, and only the patient and whom they \
+                     chose can read them.",
+                ),
+            ]),
+            Block::Button {
+                label: "See the request",
+                url,
+            },
+            Block::Facts(vec![("Works until", moment(valid_until))]),
+            say("Keep this mail to yourself: whoever has the link can see the request."),
+        ],
+        why: "If you do not know the sender, ignore this mail; nothing else happens.",
+    }
+    .render()
+}
+
+/// Something came of what the reader asked for.
+pub fn documents_came(url: &WebUrl) -> MailText {
+    letter(
+        "document.receive",
+        "Documents you asked for have come",
+        "Sign in to see them.",
+        vec![
+            say(
+                "Somebody answered a request for documents of yours. Sign in to read what came. \
+                 The request stays open for more until you close it.",
+            ),
+            Block::Button {
+                label: "See the documents",
                 url,
             },
         ],

@@ -77,6 +77,11 @@ fn all() -> Vec<(&'static str, MailText)> {
         ("share_opened", share_opened(when, &app)),
         ("new_link_asked", new_link_asked(&app)),
         ("send_again", send_again(&app)),
+        (
+            "documents_asked",
+            documents_asked("Green Street Practice", &app, when),
+        ),
+        ("documents_came", documents_came(&app)),
     ]
 }
 

@@ -40,7 +40,7 @@ pub struct DisclosureView {
     date: Timestamp,
     recipient: RecipientView,
     /// `record.read`, `record.list`, `record.download`, `record.export`,
-    /// `share.read` or `share.download`.
+    /// `share.read`, `share.download`, `record.push` or `record.file`.
     action: &'static str,
     record_types: Vec<&'static str>,
     /// How many records.
@@ -59,11 +59,7 @@ impl From<Disclosure> for DisclosureView {
             id: one.leaf_index,
             date: one.at,
             recipient: RecipientView {
-                kind: if one.recipient.by_link {
-                    "link"
-                } else {
-                    "account"
-                },
+                kind: one.recipient.kind.as_str(),
                 id: one.recipient.id.to_string(),
                 name: one.recipient.name,
             },

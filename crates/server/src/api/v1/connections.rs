@@ -94,7 +94,8 @@ pub enum CredentialsRequest {
         /// For confidential clients.
         #[serde(default)]
         client_secret: Option<SecretText>,
-        /// Where tokens come from.
+        /// Where tokens come from; discovered when a patient signs in, where absent.
+        #[serde(default)]
         token_url: String,
     },
 }
@@ -163,6 +164,8 @@ pub struct ConnectionView {
     problem: Option<String>,
     /// It takes no documents: a person files them.
     hands_off: bool,
+    /// Where the other end may say that something changed; whoever has it may.
+    webhook_url: String,
     /// A destination's public key, for the statement that attaches a patient.
     #[schema(value_type = Option<String>, format = Byte)]
     public_key: Option<chartkey_vault::Bytes>,
@@ -186,6 +189,7 @@ impl From<Found> for ConnectionView {
             state: found.state.word(),
             problem: found.problem,
             hands_off: found.hands_off,
+            webhook_url: found.webhook_url,
             public_key: found.public_key.map(chartkey_vault::Bytes),
             created_at: found.created_at,
             updated_at: found.updated_at,

@@ -2,12 +2,13 @@
 
 use chartkey_domain::ids::{AccountId, GrantId};
 use chartkey_fhir::{Kind, Kinds, RecordType};
+use chartkey_store::grants::GrantRow;
 use chartkey_store::testing::for_each_engine;
 use chartkey_store::{Tx, batches, grants, records};
 
 use super::{
-    IntoId as _, OTHER, PATIENT, at, batch, envelope, grant, hiv_labs, imaging, labs, patient,
-    record, seals, version, within,
+    IntoId as _, OTHER, OWNER, PATIENT, at, batch, envelope, grant, hiv_labs, imaging, labs,
+    patient, record, seals, version, within,
 };
 
 const LABS: &[RecordType] = &[RecordType::LabResults];
@@ -195,6 +196,51 @@ fn uses_are_counted() {
             let row = grants::lookup(tx, id)?.unwrap();
             assert_eq!((row.access_count, row.last_accessed), (2, Some(at(71))));
             assert_eq!((row.download_count, row.last_downloaded), (1, Some(at(72))));
+            Ok(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn what_was_passed_on_ends_with_the_grant_it_was_passed_on_under() {
+    for_each_engine(|store| async move {
+        within(&store, |tx| {
+            patient(tx)?;
+            let parent = grant(3, &[RecordType::LabResults], Some(OTHER));
+            let child = GrantRow {
+                by_records: true,
+                parent: Some(parent.id),
+                created_by: OTHER,
+                ..grant(4, &[RecordType::LabResults], Some(OWNER))
+            };
+            let single = GrantRow {
+                by_records: true,
+                ..grant(5, &[RecordType::LabResults], Some(OTHER))
+            };
+            for row in [&parent, &child, &single] {
+                grants::insert(tx, row, &[1; 8], &seals(1), &[], &[])?;
+            }
+            assert_eq!(
+                grants::lookup(tx, child.id)?.unwrap().parent,
+                Some(parent.id)
+            );
+            assert_eq!(grants::list_passed_on(tx, parent.id)?, [child.id]);
+            let ids = |rows: Vec<GrantRow>| rows.iter().map(|g| g.id).collect::<Vec<_>>();
+            let of_other = grants::list_single(tx, PATIENT, OTHER)?;
+            assert_eq!(ids(of_other), [single.id, child.id], "held, and passed on");
+            assert!(grants::end(tx, parent.id, "revoked", at(50))?);
+            let ended = grants::lookup(tx, child.id)?.unwrap();
+            assert_eq!(
+                (ended.ended_at, ended.ended_reason.as_deref()),
+                (Some(at(50)), Some("revoked"))
+            );
+            assert_eq!(
+                grants::lookup_seals(tx, child.id)?.unwrap().keyring,
+                Vec::<u8>::new()
+            );
+            assert!(grants::list_passed_on(tx, parent.id)?.is_empty());
+            assert!(grants::lookup(tx, single.id)?.unwrap().ended_at.is_none());
             Ok(())
         })
         .await;

@@ -196,6 +196,8 @@ fn request(n: u8) -> RequestRow {
         wanted_until: Some(at(900)),
         status: RequestStatus::Pending.as_str().to_owned(),
         grant: None,
+        beneficiary: Some(OTHER),
+        record: Some([4; 16].into_id()),
         created_at: at(30),
         answered_at: None,
     }
@@ -254,7 +256,12 @@ fn request_is_answered_once() {
             requests::insert(tx, &request)?;
             assert_eq!(requests::count_waiting(tx, PATIENT, OTHER, at(29))?, 1);
             assert_eq!(requests::count_waiting(tx, PATIENT, OTHER, at(30))?, 0);
-            assert_eq!(requests::list_of_patient(tx, PATIENT, 9)?.len(), 1);
+            let waiting = requests::list_of_patient(tx, PATIENT, 9)?;
+            assert_eq!(waiting.len(), 1);
+            assert_eq!(
+                (waiting[0].beneficiary, waiting[0].record),
+                (request.beneficiary, request.record)
+            );
             assert_eq!(requests::list_of_asker(tx, OTHER, 9)?.len(), 1);
             assert!(requests::answer(tx, request.id, "denied", None, at(40))?);
             assert!(!requests::answer(tx, request.id, "approved", None, at(41))?);

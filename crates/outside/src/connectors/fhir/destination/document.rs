@@ -34,7 +34,7 @@ impl Sink<'_> {
             .transpose()
     }
 
-    pub(super) async fn put(
+    pub(super) async fn put_document(
         &self,
         client: &RemoteClient,
         document: &OutgoingDocument,
@@ -42,9 +42,6 @@ impl Sink<'_> {
         resume: Option<&str>,
     ) -> ConnectorResult<PutState> {
         let settings = &self.settings.destination;
-        if u64::try_from(document.bytes.len()).map_or(true, |len| len > settings.max_bytes) {
-            return Err(error(ErrorClass::TooLarge));
-        }
         match (settings.carrier, resume) {
             (Carrier::Inline, None) => self.refer(client, document, key, None).await,
             (Carrier::Put | Carrier::Post, None) => {
@@ -209,7 +206,11 @@ impl Sink<'_> {
     }
 
     /// May be repeated at will: what is gone stays gone.
-    pub(super) async fn remove(&self, document: &str) -> ConnectorResult<Removed> {
+    pub(super) async fn remove_document(
+        &self,
+        _client: &RemoteClient,
+        document: &str,
+    ) -> ConnectorResult<Removed> {
         let url = self.url(&["DocumentReference", document])?;
         let answer = self.send(Call::get(&url)).await?;
         if is_gone(answer.status) {

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
-import type { ImportReport } from '../../vault-worker/api.ts';
+import type { ImportReport } from '../vault-worker/api.ts';
 
-vi.mock('../../lib/vault.ts', () => ({ vault: {}, onVault: () => () => undefined }));
+vi.mock('./vault.ts', () => ({ vault: {}, onVault: () => () => undefined }));
 const { isAtRisk, Uploads } = await import('./uploads.ts');
 
 const report = { created: 1 } as ImportReport;

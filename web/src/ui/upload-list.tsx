@@ -2,11 +2,11 @@
 import { ActionIcon, Button, Progress } from '@mantine/core';
 import { IconCheck, IconRefresh, IconX } from '@tabler/icons-react';
 import { useTranslation } from 'react-i18next';
-import { count, size } from '../../lib/format.ts';
-import { useHeaders, useWhy } from '../../lib/hooks.ts';
-import { Tag } from '../../ui/pieces.tsx';
-import { type ImportReport, RECORD_TYPES, type RecordHeader, VaultFailure } from '../../vault-worker/api.ts';
-import { isOver, type Stage, type Upload, uploads as store } from './uploads.ts';
+import { count, size } from '../lib/format.ts';
+import { useHeaders, useWhy } from '../lib/hooks.ts';
+import { Tag } from './pieces.tsx';
+import { type ImportReport, RECORD_TYPES, type RecordHeader, VaultFailure } from '../vault-worker/api.ts';
+import { isOver, type Stage, type Upload, uploads as store } from '../lib/uploads.ts';
 
 /** Entries that are told one by one. */
 const SHOWN = 100;

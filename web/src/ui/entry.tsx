@@ -2,7 +2,7 @@
 import { useTranslation } from 'react-i18next';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { Mark } from '../../ui/pieces.tsx';
+import { Mark } from './pieces.tsx';
 
 export function Entry({ children }: { children: ReactNode }) {
   const { t } = useTranslation();

@@ -4,8 +4,8 @@
  * at hand until it went well or was let go.
  */
 import { useSyncExternalStore } from 'react';
-import { onVault, vault } from '../../lib/vault.ts';
-import type { ImportReport } from '../../vault-worker/api.ts';
+import { onVault, vault } from './vault.ts';
+import type { ImportReport } from '../vault-worker/api.ts';
 
 export type Stage = 'waiting' | 'reading' | 'sealing' | 'sending' | 'done';
 

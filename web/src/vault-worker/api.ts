@@ -223,10 +223,13 @@ export type ClaimStage = 'opening' | 'sealing' | 'sending' | 'done';
 // --- links, as their readers see them ---------------------------------------------
 
 export interface OpenedLink {
+  /** The share, as patient and log name it; none of a link of another system. */
+  share: string | null;
   patient_name: string | null;
   sender: string | null;
   recipient_name: string | null;
   message: string | null;
+  purpose: string | null;
   types: RecordType[];
   expires_at: string | null;
   may_download: boolean;
@@ -385,6 +388,8 @@ export interface VisitApi {
   closeLink(): Promise<void>;
   readShared(record: string): Promise<RecordContent>;
   exportShared(): Promise<string>;
+  /** Has a copy that was made here counted; fails where none may be taken. */
+  countShared(): Promise<void>;
   /** What the link tells by now; null where nothing changed. Counts no further access. */
   refreshShared(): Promise<OpenedLink | null>;
 }

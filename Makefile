@@ -78,7 +78,7 @@ format: ## Format everything
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf $(TARGET) web/dist web/node_modules web/src/vault-worker/pkg web/src/vault-worker/pkg-visit
+	rm -rf $(TARGET) web/dist web/node_modules web/src/vault-worker/pkg web/src/vault-worker/pkg-visit web/src/press/pkg
 
 ##@ The single steps
 
@@ -143,8 +143,8 @@ fresh-log:
 ifeq ($(WEB),yes)
 WEB_SOURCES := $(shell find web \( -name node_modules -o -name dist -o -name 'pkg*' -o -name test-results \) -prune -o -type f -print)
 
-# The whole core, and what a link's reader needs of it.
-CORES := $(patsubst %,web/src/vault-worker/%/chartkey_wasm_bg.wasm,pkg pkg-visit)
+# The whole core, what a link's reader needs of it, and the press for PDFs.
+CORES := $(patsubst %,web/src/vault-worker/%/chartkey_wasm_bg.wasm,pkg pkg-visit) web/src/press/pkg/chartkey_press_bg.wasm
 
 web: wasm web/dist/index.html ## The web app into web/dist
 

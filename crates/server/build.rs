@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// Bytes from which on a file is carried compressed only.
+const LARGE: u64 = 64 << 10;
+
 fn main() -> io::Result<()> {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let dist = here.join("../../web/dist");
@@ -32,12 +35,17 @@ fn main() -> io::Result<()> {
                 "None".to_owned()
             }
         };
+        let (brotli, gzip) = (beside("br"), beside("gz"));
         let plain = full.display().to_string();
+        // Large ones are carried compressed only: every browser takes them so.
+        let plain = if fs::metadata(&full)?.len() >= LARGE && gzip != "None" {
+            "None".to_owned()
+        } else {
+            format!("Some(include_bytes!({plain:?}))")
+        };
         writeln!(
             table,
-            "    Asset {{ path: {name:?}, plain: include_bytes!({plain:?}), brotli: {}, gzip: {} }},",
-            beside("br"),
-            beside("gz")
+            "    Asset {{ path: {name:?}, plain: {plain}, brotli: {brotli}, gzip: {gzip} }},",
         )
         .map_err(io::Error::other)?;
     }

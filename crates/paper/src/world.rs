@@ -1,5 +1,5 @@
 //! The world that the typesetter sees: the templates, one file of data, the
-//! embedded fonts. No disk, no network, no packages, no clock.
+//! fonts at hand. No disk, no network, no packages, no clock.
 
 use typst::diag::{FileError, FileResult};
 use typst::foundations::{Bytes, Datetime, Duration};
@@ -10,11 +10,17 @@ use typst::{Library, LibraryExt, World};
 
 use std::sync::LazyLock;
 
-use super::fonts::FONTS;
+use crate::fonts::Fonts;
 
-/// The templates, by name; the first is the document.
-const TEMPLATES: [(&str, &str); 4] = [
-    ("clinical.typ", include_str!("../pdf/clinical.typ")),
+/// The clinical document.
+pub const CLINICAL: &str = "clinical.typ";
+/// The recovery kit.
+pub const KIT: &str = "kit.typ";
+
+/// The templates, by name.
+const TEMPLATES: [(&str, &str); 5] = [
+    (CLINICAL, include_str!("../pdf/clinical.typ")),
+    (KIT, include_str!("../pdf/kit.typ")),
     ("theme.typ", include_str!("../pdf/theme.typ")),
     ("front.typ", include_str!("../pdf/front.typ")),
     ("sections.typ", include_str!("../pdf/sections.typ")),
@@ -29,36 +35,43 @@ static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The texts of the templates.
+pub fn texts() -> impl Iterator<Item = &'static str> {
+    TEMPLATES.iter().map(|(_, text)| *text)
+}
+
 fn file_id(name: &str) -> FileId {
     let path = VirtualPath::new(name).expect("the names above are plain file names");
     RootedPath::new(VirtualRoot::Project, path).intern()
 }
 
 /// The templates with one document's data.
-pub struct Desk {
+pub struct Desk<'a> {
+    fonts: &'a Fonts,
     main: FileId,
     data_id: FileId,
     data: Bytes,
 }
 
-impl Desk {
-    /// A world in which `data.json` has these bytes.
-    pub fn new(data: Vec<u8>) -> Self {
+impl<'a> Desk<'a> {
+    /// A world whose document is `main`, and in which `data.json` has these bytes.
+    pub fn new(fonts: &'a Fonts, main: &str, data: Vec<u8>) -> Self {
         Self {
-            main: file_id("clinical.typ"),
+            fonts,
+            main: file_id(main),
             data_id: file_id("data.json"),
             data: Bytes::new(data),
         }
     }
 }
 
-impl World for Desk {
+impl World for Desk<'_> {
     fn library(&self) -> &LazyHash<Library> {
         &LIBRARY
     }
 
     fn book(&self) -> &LazyHash<FontBook> {
-        &FONTS.book
+        &self.fonts.book
     }
 
     fn main(&self) -> FileId {
@@ -82,7 +95,7 @@ impl World for Desk {
     }
 
     fn font(&self, index: usize) -> Option<Font> {
-        FONTS.list.get(index).cloned()
+        self.fonts.face(index)
     }
 
     fn today(&self, _offset: Option<Duration>) -> Option<Datetime> {

@@ -5,11 +5,15 @@
 //! moment. Assets are named after their content and never change. Nothing here
 //! depends on who asks. Where no app was built, nothing is routed.
 
+use std::io::Read as _;
+
 use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bytes::Bytes;
+use flate2::read::GzDecoder;
 
 use crate::api::problem::Problem;
 use crate::app::App;
@@ -18,15 +22,30 @@ use crate::app::App;
 struct Asset {
     /// Below `web/dist`, with slashes.
     path: &'static str,
-    plain: &'static [u8],
+    /// None where it is large and carried compressed only.
+    plain: Option<&'static [u8]>,
     brotli: Option<&'static [u8]>,
     gzip: Option<&'static [u8]>,
+}
+
+impl Asset {
+    /// For the rare client that takes nothing compressed.
+    fn unpacked(&self) -> Bytes {
+        let mut plain = Vec::new();
+        match (self.plain, self.gzip) {
+            (Some(plain), _) => return Bytes::from_static(plain),
+            // Our own file, as it was built in: it ends, and it is whole.
+            (None, Some(gzip)) => drop(GzDecoder::new(gzip).read_to_end(&mut plain)),
+            (None, None) => {}
+        }
+        plain.into()
+    }
 }
 
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
 /// Addresses of the app: the first parts of their paths.
-const SCREENS: [&str; 14] = [
+const SCREENS: [&str; 15] = [
     "sign-in",
     "sign-up",
     "recover",
@@ -40,6 +59,7 @@ const SCREENS: [&str; 14] = [
     "settings",
     "patients",
     "caseload",
+    "requests",
     "admin",
 ];
 
@@ -97,7 +117,8 @@ async fn other_viewer_page() -> Response {
 /// come from files of ours only; `wasm-unsafe-eval` lets the core be compiled
 /// and nothing else be evaluated. `connect` is whom it may ask.
 fn page(name: &str, connect: &str) -> Response {
-    let Some(text) = asset(name).and_then(|file| std::str::from_utf8(file.plain).ok()) else {
+    let plain = asset(name).and_then(|file| file.plain);
+    let Some(text) = plain.and_then(|plain| std::str::from_utf8(plain).ok()) else {
         return Problem::new("server.internal").into_response();
     };
     let nonce = crate::chance::hex_id();
@@ -148,9 +169,9 @@ fn file(path: &str, caching: &'static str, headers: &HeaderMap) -> Response {
             })
     };
     let (body, encoding) = match (found.brotli, found.gzip) {
-        (Some(brotli), _) if accepts("br") => (brotli, Some("br")),
-        (_, Some(gzip)) if accepts("gzip") => (gzip, Some("gzip")),
-        _ => (found.plain, None),
+        (Some(brotli), _) if accepts("br") => (Bytes::from_static(brotli), Some("br")),
+        (_, Some(gzip)) if accepts("gzip") => (Bytes::from_static(gzip), Some("gzip")),
+        _ => (found.unpacked(), None),
     };
     let mut response = body.into_response();
     let into = response.headers_mut();
@@ -178,6 +199,7 @@ fn media_type(path: &str) -> &'static str {
         Some("wasm") => "application/wasm",
         Some("svg") => "image/svg+xml",
         Some("woff2") => "font/woff2",
+        Some("ttf") => "font/ttf",
         Some("json") => "application/json",
         _ => "application/octet-stream",
     }
@@ -193,6 +215,14 @@ mod tests {
             assert!(asset(one.path).is_some(), "{}", one.path);
         }
         assert!(asset("no/such/file").is_none());
+    }
+
+    #[test]
+    fn what_is_carried_compressed_only_comes_plain_to_whoever_wants_it_so() {
+        for one in ASSETS.iter().filter(|one| one.plain.is_none()) {
+            let plain = one.unpacked();
+            assert!(plain.len() > one.gzip.map_or(0, <[u8]>::len), "{}", one.path);
+        }
     }
 
     #[test]

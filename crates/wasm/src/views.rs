@@ -97,6 +97,8 @@ impl<'a> RecordView<'a> {
 /// A link as opened.
 #[derive(Serialize)]
 pub struct VisitView<'a> {
+    /// The link's grant, by which patient and log name it.
+    pub share: Id,
     /// Names and words.
     #[serde(flatten)]
     pub cover: &'a Cover,

@@ -40,12 +40,13 @@ impl Visit {
         })
     }
 
-    /// `{patient_name, birth_date?, sender, recipient, message?, types, kinds,
-    /// expires_at, may_download, headers, unopened}`.
+    /// `{share, patient_name, birth_date?, sender, recipient, purpose?, message?,
+    /// types, kinds, expires_at, may_download, headers, unopened}`.
     pub fn view(&self) -> Result<String, JsValue> {
         let (terms, listing) = (&self.opened.link.terms, &self.opened.listing);
         let shown = listing.records.iter().filter(|l| !l.sealed.supporting);
         say(&VisitView {
+            share: terms.grant,
             cover: &self.opened.link.cover,
             types: &terms.types,
             kinds: terms.kinds,

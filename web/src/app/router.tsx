@@ -50,6 +50,7 @@ const caseload = at('/caseload', () => import('../features/caseload/caseload.tsx
 const caseloadImport = at('/caseload/import', () => import('../features/caseload/import.tsx'), 'ImportCaseload');
 const chart = at('/caseload/$id', () => import('../features/caseload/documents.tsx'), 'ChartDocuments');
 const chartSync = at('/caseload/$id/sync', () => import('../features/caseload/sync.tsx'), 'ChartSync');
+const chartShared = at('/caseload/$id/shared', () => import('../features/caseload/shared.tsx'), 'ChartShared');
 const chartAdd = at('/caseload/$id/add', () => import('../features/caseload/document.tsx'), 'AddDocument');
 const chartDocument = at('/caseload/$id/record/$record', () => import('../features/caseload/document.tsx'), 'ChartDocument');
 const connections = at('/caseload/connections', () => import('../features/connections/connections.tsx'), 'Connections');
@@ -63,8 +64,15 @@ const connect = createRoute({
   component: lazyRouteComponent(() => import('../features/connections/connect.tsx'), 'Connect'),
 });
 const connection = at('/caseload/connections/$id', () => import('../features/connections/connection.tsx'), 'ConnectionDetail');
+const documentRequests = createRoute({
+  getParentRoute: () => inside,
+  path: '/caseload/requests',
+  validateSearch: (search: Record<string, unknown>): { patient?: string } => (typeof search.patient === 'string' && /^[0-9a-f-]{36}$/.test(search.patient) ? { patient: search.patient } : {}),
+  component: lazyRouteComponent(() => import('../features/document-requests/requests.tsx'), 'DocumentRequests'),
+});
+const reply = createRoute({ getParentRoute: () => root, path: '/requests/$token', component: lazyRouteComponent(() => import('../features/document-requests/reply.tsx'), 'Reply') });
 const deliveries = at('/caseload/to-do', () => import('../features/deliveries/deliveries.tsx'), 'Deliveries');
-const practice = [caseload, caseloadImport, chart, chartSync, chartAdd, chartDocument, connections, connect, connection, deliveries] as const;
+const practice = [caseload, caseloadImport, chart, chartSync, chartShared, documentRequests, chartAdd, chartDocument, connections, connect, connection, deliveries] as const;
 const admin = at('/admin', () => import('../features/admin/admin.tsx'), 'Admin');
 const adminAccounts = at('/admin/accounts', () => import('../features/admin/accounts.tsx'), 'Accounts');
 const adminNumbers = at('/admin/numbers', () => import('../features/analytics/totals.tsx'), 'Totals');
@@ -79,7 +87,7 @@ const adminBare = createRoute({ getParentRoute: () => inside, path: '/records', 
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    welcome, signIn, signUp, signUpProvider, recover, verifyEmail, claim,
+    welcome, signIn, signUp, signUpProvider, recover, verifyEmail, claim, reply,
     inside.addChildren([
       home, record, recordType, recordItem, add, sharing, incoming, activity, disclosures, numbers, settings, security, ownData, paper, patients, asked, patient,
       admin, adminAccounts, adminNumbers, adminHealth, adminLog, adminBare,

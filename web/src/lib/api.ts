@@ -30,9 +30,46 @@ export async function ok<T>(call: Promise<{ data?: T; error?: unknown; response:
   throw new VaultFailure({ ...problem, code: problem.code ?? 'server.failed', status: done.response.status });
 }
 
+function failureOf(status: number, data: unknown): VaultFailure {
+  const problem = (typeof data === 'object' && data !== null ? data : {}) as Partial<Failure> & Record<string, unknown>;
+  return new VaultFailure({ ...problem, code: problem.code ?? 'server.failed', status, extra: problem });
+}
+
+function told(text: string): unknown {
+  try {
+    return text === '' ? null : JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Sends a form of whoever has no account; `onPart` hears how much of it left, from 0 to 1. */
+export function sendForm<T>(path: string, form: FormData, onPart: (part: number) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    // `fetch` does not say how far it is.
+    const request = new XMLHttpRequest();
+    request.open('POST', path);
+    request.setRequestHeader('accept', 'application/json');
+    request.upload.onprogress = ({ loaded, total }) => onPart(total ? loaded / total : 0);
+    request.onload = () => {
+      const data = told(request.responseText);
+      if (request.status >= 200 && request.status < 300) resolve(data as T);
+      else reject(failureOf(request.status, data));
+    };
+    request.onerror = () => reject(new VaultFailure({ code: 'server.unreachable' }));
+    request.send(form);
+  });
+}
+
 /** A call whose answer the generated types do not describe yet; the caller says what it expects. */
 export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const token = await vault.accessToken();
+  return ask(method, path, body, await vault.accessToken());
+}
+
+/** The same of whoever has no account. */
+export const callOpenly = <T>(method: string, path: string): Promise<T> => ask(method, path, undefined, null);
+
+async function ask<T>(method: string, path: string, body: unknown, token: string | null): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (token) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers['content-type'] = 'application/json';
@@ -42,14 +79,7 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   } catch {
     throw new VaultFailure({ code: 'server.unreachable' });
   }
-  const text = await response.text();
-  let data: unknown = null;
-  try {
-    data = text === '' ? null : JSON.parse(text);
-  } catch {
-    data = text;
-  }
+  const data = told(await response.text());
   if (response.ok) return data as T;
-  const problem = (typeof data === 'object' && data !== null ? data : {}) as Partial<Failure> & Record<string, unknown>;
-  throw new VaultFailure({ ...problem, code: problem.code ?? 'server.failed', status: response.status, extra: problem });
+  throw failureOf(response.status, data);
 }

@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { listClaims, toAnswer } from '../lib/claims.ts';
 import { useMe } from '../lib/hooks.ts';
 import { useToDo } from '../lib/practice.ts';
+import { vault } from '../lib/vault.ts';
 import { Head, Note } from './pieces.tsx';
 import { SubNav } from './sub-nav.tsx';
 import { Unverified } from './unverified.tsx';
@@ -23,6 +24,7 @@ export function PracticeTabs() {
         { to: '/caseload', text: t('practice.tab_caseload') },
         { to: '/caseload/claims', text: t('practice.tab_claims'), count: toAnswer(claims.data, account.id).length },
         { to: '/caseload/connections', text: t('practice.tab_connections') },
+        { to: '/caseload/requests', text: t('practice.tab_requests') },
         { to: '/caseload/to-do', text: t('practice.tab_to_do'), count: toDo.data?.length ?? 0 },
       ]}
     />
@@ -33,6 +35,8 @@ export function PracticeFrame({ children, more, actions }: { children: ReactNode
   const { t } = useTranslation();
   const { account } = useMe();
   const verified = account.verification === 'verified';
+  // An administrator's decision is told by mail only; whoever waits here sees it as well.
+  useQuery({ queryKey: ['own-verification', account.id], queryFn: () => vault.refreshAccount(), refetchInterval: 20_000, enabled: account.verification === 'pending' });
   return (
     <>
       <Head title={t('practice.title')} actions={verified ? actions : undefined}>{more ?? t('practice.more')}</Head>

@@ -150,6 +150,8 @@ export interface ShareTerms {
   purpose: string;
   may_download: boolean;
   message: string | null;
+  /** Whose record it is, where that is not whoever shares it. */
+  patient_name?: string;
 }
 
 export interface NewLink extends ShareTerms {
@@ -221,10 +223,13 @@ export type ClaimStage = 'opening' | 'sealing' | 'sending' | 'done';
 // --- links, as their readers see them ---------------------------------------------
 
 export interface OpenedLink {
+  /** The share, as patient and log name it; none of a link of another system. */
+  share: string | null;
   patient_name: string | null;
   sender: string | null;
   recipient_name: string | null;
   message: string | null;
+  purpose: string | null;
   types: RecordType[];
   expires_at: string | null;
   may_download: boolean;
@@ -362,6 +367,8 @@ export interface ChartApi {
   completeClaim(claim: ClaimKeys): Promise<void>;
   /** Puts a patient on a destination of one's own, and seals what it is owed. */
   attachDestination(destination: NewDestination): Promise<void>;
+  /** Passes one record on under a grant that lets one; without such a grant it fails with `vault.no_key`, and the patient is to be asked. */
+  passOn(patient: string, record: string, to: { provider: string; provider_name: string; patient_name: string; expires_at: string; message: string | null }): Promise<void>;
   /** Seals what destinations are owed of a patient, as far as one may; a bounded portion. */
   sealOwed(patient: string): Promise<{ sealed: number; more: boolean }>;
 
@@ -381,6 +388,8 @@ export interface VisitApi {
   closeLink(): Promise<void>;
   readShared(record: string): Promise<RecordContent>;
   exportShared(): Promise<string>;
+  /** Has a copy that was made here counted; fails where none may be taken. */
+  countShared(): Promise<void>;
   /** What the link tells by now; null where nothing changed. Counts no further access. */
   refreshShared(): Promise<OpenedLink | null>;
 }

@@ -91,6 +91,7 @@ export function chartMethods(world: ChartWorld): Methods {
     confirmClaim: async (claim) => world.open().confirmClaim(claim),
     claimBySheet: (patient, key) => take(patient, patient, { patient, key }),
     completeClaim: (claim) => take(claim.patient_id, claim.id, claim),
+    passOn: async (patient, record, to) => world.open().passOn(patient, record, to, name()),
     async attachDestination(destination) {
       await world.open().attachDestination(destination);
       await sealOwed(destination.patient);

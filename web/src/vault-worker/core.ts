@@ -49,7 +49,7 @@ export async function openCore(http: Http) {
   const termsOf = (share: ShareTerms, sender: string | null, recipient: string, write_types: RecordType[] = []) => ({
     types: share.types, kinds: share.kinds, records: share.records, write_types, valid_from: share.valid_from, expires_at: share.expires_at,
     purpose: share.purpose, may_download: share.may_download,
-    cover: { patient_name: sender ?? '', sender: sender ?? '', recipient, ...(share.message ? { message: share.message } : {}) },
+    cover: { patient_name: share.patient_name ?? sender ?? '', sender: sender ?? '', recipient, ...(share.message ? { message: share.message } : {}) },
   });
 
   /**
@@ -156,6 +156,11 @@ export async function openCore(http: Http) {
     }),
     createGrant: (patient: string, grant: NewGrant, sender: string | null) => carrier.run(async () => {
       await vault.grant(patient, grant.provider, JSON.stringify(termsOf(grant, sender, grant.provider_name, grant.write_types)));
+      await remember();
+    }),
+    passOn: (patient: string, record: string, to: { provider: string; provider_name: string; patient_name: string; expires_at: string; message: string | null }, sender: string | null) => carrier.run(async () => {
+      const cover = { patient_name: to.patient_name, sender: sender ?? '', recipient: to.provider_name, ...(to.message ? { message: to.message } : {}) };
+      await vault.shareDocument(patient, record, to.provider, JSON.stringify({ expires_at: to.expires_at, cover }));
       await remember();
     }),
     approveRequest: (patient: string, request: string, grant: NewGrant, sender: string | null) => carrier.run(async () => {

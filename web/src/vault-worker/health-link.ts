@@ -68,6 +68,7 @@ async function open(text: string, files: string[]): Promise<Opened> {
   const document = parse<ClinicalDocument>(link.document());
   return {
     opened: {
+      share: null, purpose: null,
       patient_name: document.patient?.name ?? null, sender: null, recipient_name: null, message: null,
       types: [...new Set(headers.map((one) => one.record_type))], expires_at: about.exp === null ? null : new Date(about.exp * 1000).toISOString(),
       // Whoever opened it holds its key, and so may keep what it opens.
@@ -79,6 +80,8 @@ async function open(text: string, files: string[]): Promise<Opened> {
       return { header, text: link.resource(record), bytes: null };
     },
     exportBundle: async () => link.exportBundle(),
+    // Whoever keeps it counts by itself, and is not asked.
+    count: async () => undefined,
     // Whoever keeps it was asked once, and is asked again only by opening it again.
     refresh: async () => null,
   };

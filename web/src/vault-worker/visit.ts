@@ -14,6 +14,7 @@ export interface Opened {
   opened: OpenedLink;
   read(record: string): Promise<RecordContent>;
   exportBundle(): Promise<string>;
+  count(): Promise<void>;
   /** What it tells by now, where anything changed since. */
   refresh(): Promise<OpenedLink | null>;
 }
@@ -25,8 +26,9 @@ async function openVisit(http: Http, token: string, key: string, reader: string,
   await loaded;
   const carrier = new Carrier(http, false);
   const tell = async (visit: Visit): Promise<OpenedLink> => {
-    const said = parse<{ patient_name: string; sender: string; recipient: string; message?: string; types: RecordType[]; expires_at: string; may_download: boolean; headers: RecordHeader[] }>(visit.view());
+    const said = parse<{ share: string; patient_name: string; sender: string; recipient: string; message?: string; purpose?: string; types: RecordType[]; expires_at: string; may_download: boolean; headers: RecordHeader[] }>(visit.view());
     return {
+      share: said.share, purpose: said.purpose ?? null,
       patient_name: said.patient_name || null, sender: said.sender || null, recipient_name: said.recipient || null, message: said.message ?? null,
       types: said.types, expires_at: said.expires_at, may_download: said.may_download, headers: said.headers, document: parse<ClinicalDocument>(await visit.document()), other: null,
     };
@@ -47,6 +49,7 @@ async function openVisit(http: Http, token: string, key: string, reader: string,
         await visit.countDownload();
         return visit.exportBundle();
       }),
+      count: () => carrier.run(() => visit.countDownload()),
     };
   });
 }
@@ -74,6 +77,7 @@ export function makeVisitor(): VisitApi {
     },
     readShared: async (record) => opened().read(record),
     exportShared: async () => opened().exportBundle(),
+    countShared: async () => opened().count(),
     refreshShared: async () => opened().refresh(),
   };
 }

@@ -7,11 +7,22 @@ import { away, moment } from '../lib/format.ts';
 import { vault } from '../lib/vault.ts';
 import { Clinical } from '../ui/clinical.tsx';
 import { Content, save } from '../ui/content.tsx';
+import { PdfButton, PdfState, usePdf } from '../ui/pdf.tsx';
 import { Mark, Note, Tag } from '../ui/pieces.tsx';
 import { type OpenedLink, type RecordContent, VaultFailure } from '../vault-worker/api.ts';
 import { Languages } from './languages.tsx';
 
 type Trouble = 'unreachable' | 'no_download' | 'view_over';
+
+/** A copy is counted when it is there, before it is handed over. */
+const count = () => vault.countShared();
+
+function troubleOf(why: unknown): Trouble {
+  const status = why instanceof VaultFailure ? why.failure.status : undefined;
+  if (status === 403) return 'no_download';
+  // What has ended is said at length by whoever shows this.
+  return status === 401 || status === 410 ? 'view_over' : 'unreachable';
+}
 
 /** Draws anew now and then, so that what is left of the time is true. */
 function useTick(every: number) {
@@ -32,6 +43,14 @@ export function Open({ link, onNews }: { link: OpenedLink; onNews: (link: Opened
   const name = link.patient_name ?? link.document.patient?.name ?? t('viewer.title');
   useEffect(() => { document.title = `${name} · Chartkey`; }, [name]);
 
+  const pdf = usePdf(count);
+  const print = () => pdf.begin('chartkey-record.pdf', {
+    document: link.document,
+    notice: {
+      patient_name: link.patient_name ?? '', recipient: link.recipient_name ?? '', sender: link.sender ?? link.other?.label ?? link.other?.host ?? '', share_id: link.share,
+      purpose: link.purpose, message: link.message, generated_at: new Date().toISOString(), expires_at: link.expires_at,
+    },
+  });
   const read = (id: string) => {
     setTrouble(null);
     void vault.readShared(id).then(setContent, () => setTrouble('unreachable'));
@@ -42,7 +61,7 @@ export function Open({ link, onNews }: { link: OpenedLink; onNews: (link: Opened
     try {
       save('chartkey-record.json', await vault.exportShared(), 'application/fhir+json');
     } catch (why) {
-      setTrouble(why instanceof VaultFailure && why.failure.status === 403 ? 'no_download' : 'unreachable');
+      setTrouble(troubleOf(why));
     }
     setTaking(false);
   };
@@ -75,7 +94,8 @@ export function Open({ link, onNews }: { link: OpenedLink; onNews: (link: Opened
           <Languages />
           {other ? null : <Button size="compact-md" variant="default" loading={looking === 'yes'} leftSection={<IconRefresh size={17} />} onClick={() => void look()}>{t('viewer.look_again')}</Button>}
           <Button size="compact-md" variant="default" leftSection={<IconPrinter size={17} />} onClick={() => window.print()}>{t('viewer.print')}</Button>
-          {link.may_download ? <Button size="compact-md" loading={taking} leftSection={<IconDownload size={17} />} onClick={() => void download()}>{t('viewer.download')}</Button> : null}
+          {link.may_download ? <Button size="compact-md" variant="default" loading={taking} leftSection={<IconDownload size={17} />} onClick={() => void download()}>{t('viewer.download')}</Button> : null}
+          {link.may_download ? <PdfButton pdf={pdf} size="compact-md" onClick={print} /> : null}
         </div>
       </header>
       <main className="page">
@@ -86,6 +106,7 @@ export function Open({ link, onNews }: { link: OpenedLink; onNews: (link: Opened
         <div className="stack">
           {link.message ? <div className="note"><p style={{ whiteSpace: 'pre-wrap' }}><b>{t('viewer.message')}:</b> <bdi>{link.message}</bdi></p></div> : null}
           <div role="status">{looking === 'nothing' ? <Note><p>{t('viewer.no_news')}</p></Note> : null}</div>
+          <PdfState pdf={pdf} said={(why) => (why instanceof VaultFailure && !/^(press|pdf)\./.test(why.code) ? t(`viewer.${troubleOf(why)}`) : null)} />
           {trouble ? <Note tone="bad"><p>{t(`viewer.${trouble}`)}</p></Note> : null}
           {other && other.cards > 0 ? <Note tone="warn"><p>{t('viewer.cards', { count: other.cards })}</p></Note> : null}
           {other && other.unread > 0 ? <Note tone="warn"><p>{t('viewer.unread', { count: other.unread })}</p></Note> : null}

@@ -31,8 +31,8 @@ beforeAll(async () => {
   const { patient, source, destination } = await world.makePractice(PRACTICE, `${LONG} خدیجه`);
   const to = (...paths: string[]) => paths.map((path) => `/caseload${path}`);
   practice = to(
-    '', '/import', '/claims', '/connections', '/connections/new?direction=source', '/connections/new?direction=destination', `/connections/${source}`, `/connections/${destination}`, '/to-do',
-    `/${patient}`, `/${patient}/sync`, `/${patient}/add`, `/${patient}/sheet`,
+    '', '/import', '/claims', '/connections', '/connections/new?direction=source', '/connections/new?direction=destination', `/connections/${source}`, `/connections/${destination}`, '/to-do', '/requests',
+    `/${patient}`, `/${patient}/sync`, `/${patient}/shared`, `/${patient}/add`, `/${patient}/sheet`,
   );
 });
 afterAll(() => world.stop());

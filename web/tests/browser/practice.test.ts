@@ -229,3 +229,66 @@ test('a chart that could not be opened keeps what was typed', async () => {
   await dialog.getByRole('button', { name: 'Open a chart' }).click();
   await page.getByRole('heading', { level: 1, name: 'Dee Ek' }).waitFor();
 });
+
+test('documents are asked for by a link, sent without an account, and arrive sealed', async () => {
+  await walk(page, '/caseload/requests');
+  await page.getByText('You have asked for nothing yet').waitFor();
+  await accessible(page);
+  await page.getByRole('button', { name: 'Ask for documents' }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Ask', exact: true }).click();
+  await dialog.getByText('Please fill this in.').first().waitFor();
+  await dialog.getByLabel('Patient').selectOption({ label: 'Rosa Delgado' });
+  await dialog.getByLabel('How it goes out').selectOption('link');
+  await dialog.getByLabel('What you say to them').fill('The laboratory report of last autumn, please.');
+  await accessible(page);
+  await dialog.getByRole('button', { name: 'Ask', exact: true }).click();
+  const url = (await page.getByTestId('upload-url').innerText()).trim();
+  await page.getByRole('button', { name: 'I have it' }).click();
+
+  const elsewhere = await world.fresh({ viewport: { width: 390, height: 844 } });
+  const other = new Wire(elsewhere);
+  const clinic = await elsewhere.newPage();
+  await clinic.goto(new URL(url).pathname);
+  await clinic.getByText('The laboratory report of last autumn, please.').waitFor();
+  await accessible(clinic);
+  await fits(clinic);
+  await clinic.getByLabel(/Your name or practice/).fill('City Laboratory');
+  await clinic.locator('input[type=file]').setInputFiles([world.write('report.txt', 'Ferritin 41 ug/L'), world.write('second.txt', 'Vitamin D 30 ng/mL')]);
+  await clinic.getByText('Thank you. 2 documents arrived.').waitFor();
+  await accessible(clinic);
+  expect(other.complaints).toEqual([]);
+  await elsewhere.close();
+
+  await walk(page, '/caseload');
+  await walk(page, '/caseload/requests');
+  await page.getByText('Something came').waitFor({ timeout: 70_000 });
+  await page.getByText('2 documents').waitFor();
+  await page.getByRole('button', { name: 'Enough: Rosa Delgado' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Enough' }).click();
+  await page.getByText('Closed').waitFor();
+  await page.getByRole('link', { name: 'Rosa Delgado' }).click();
+  await page.getByLabel('Search the documents').fill('report');
+  await page.getByRole('link', { name: /report/ }).first().waitFor();
+});
+
+test('a document is shared with another practitioner, and taken back', async () => {
+  await world.makePractice('other@example.org', 'Olu Adeyemi');
+  await page.getByRole('link', { name: /report/ }).first().click();
+  await page.getByRole('button', { name: 'Share with a practitioner' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('combobox', { name: 'Find a provider' }).fill('Olu');
+  await page.getByRole('option', { name: /Olu Adeyemi/ }).click();
+  await dialog.getByText('You have not shared with this key before.').waitFor();
+  await accessible(page);
+  await dialog.getByRole('button', { name: 'Share with a practitioner' }).click();
+  await dialog.getByText('Olu Adeyemi can open it now.').waitFor();
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
+  await page.getByRole('link', { name: 'Rosa Delgado' }).click();
+  await page.getByRole('link', { name: 'Shared', exact: true }).click();
+  await page.getByText(/You gave it to Olu Adeyemi/).waitFor();
+  await accessible(page);
+  await page.getByRole('button', { name: 'Take back: Olu Adeyemi' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Take back' }).click();
+  await page.getByText('Taken back').waitFor();
+});

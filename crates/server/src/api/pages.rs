@@ -24,7 +24,6 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/api/docs", get(docs))
         .route("/api/docs/docs.js", get(docs_script))
         .route("/api/docs/page.css", get(style))
-        .route("/requests/{token}", get(request_page))
         .route("/requests-page/request.js", get(request_script))
         .route("/requests-page/request.css", get(request_style));
     // The app brings a page of its own.
@@ -33,6 +32,7 @@ pub fn routes(app: &App) -> Router<App> {
     }
     router
         .route("/verify-email", get(verify_email))
+        .route("/requests/{token}", get(request_page))
         .route("/verify-email/verify-email.js", get(verify_email_script))
         .route("/records/shared/{token}", get(shared_page))
         .route("/records/shared-page/shared.js", get(shared_script))

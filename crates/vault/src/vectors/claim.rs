@@ -137,9 +137,12 @@ mod make {
             may_download: true,
             write_types: vec![RecordType::LabResults],
             may_reshare: false,
+            reshare_key: None,
+            parent: None,
             holds: vec![(labs(), Epoch::first(1))],
         };
         let carried = CarriedGrant {
+            reshare_key: None,
             grant: id(14),
             grant_key: KemPublic::of(&seed(2).grant_seed(id(14))),
             holds: vec![(labs(), Epoch::first(2))],

@@ -1,6 +1,6 @@
 /**
  * One's record on paper: as a clinician reads it, nothing folded away, for the
- * browser to print or to save as a PDF. It is made of what this device opened.
+ * browser to print, or as a PDF set here. It is made of what this device opened.
  */
 import { Button } from '@mantine/core';
 import { IconArrowLeft, IconPrinter } from '@tabler/icons-react';
@@ -10,6 +10,7 @@ import { useTranslation } from 'react-i18next';
 import { clinicalDate, count, moment } from '../../lib/format.ts';
 import { useMe, useWhy } from '../../lib/hooks.ts';
 import { vault } from '../../lib/vault.ts';
+import { PdfButton, PdfState, usePdf } from '../../ui/pdf.tsx';
 import { Head, Note, Waiting } from '../../ui/pieces.tsx';
 import type { ClinicalDocument, FrontBlock, Section, Series } from '../../vault-worker/api.ts';
 
@@ -19,13 +20,19 @@ const NEWEST = 24;
 export function Paper() {
   const { t } = useTranslation();
   const why = useWhy();
-  const { patient } = useMe();
+  const { account, patient } = useMe();
+  const pdf = usePdf();
   const document = useQuery({ queryKey: ['vault', patient, 'clinical'], queryFn: () => vault.clinical(patient, null) });
+  const take = (made: ClinicalDocument) => pdf.begin(`chartkey-${new Date().toISOString().slice(0, 10)}.pdf`, {
+    document: made,
+    notice: { patient_name: account.name, recipient: account.name, sender: account.name, share_id: null, purpose: null, message: null, generated_at: new Date().toISOString(), expires_at: null },
+  });
   const back = <Button component={Link} to="/settings/data" variant="default" leftSection={<IconArrowLeft size={18} />}>{t('settings.title')}</Button>;
   return (
     <>
       <div className="no-print">
-        <Head title={t('safety.print_title')} actions={<>{back}<Button leftSection={<IconPrinter size={18} />} disabled={!document.data} onClick={() => window.print()}>{t('safety.print_do')}</Button></>}>{t('safety.export_warning')}</Head>
+        <Head title={t('safety.print_title')} actions={<>{back}<PdfButton pdf={pdf} variant="default" disabled={!document.data} onClick={() => document.data && take(document.data)} /><Button leftSection={<IconPrinter size={18} />} disabled={!document.data} onClick={() => window.print()}>{t('safety.print_do')}</Button></>}>{t('safety.export_warning')}</Head>
+        <PdfState pdf={pdf} />
       </div>
       {document.isPending ? <Waiting what={t('safety.print_preparing')} /> : document.error ? <Note tone="bad"><p>{why(document.error)}</p></Note> : <section className="card paper"><Sheet document={document.data} /></section>}
     </>

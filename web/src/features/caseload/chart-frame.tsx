@@ -47,7 +47,7 @@ export function ChartFrame({ children }: { children: (chart: Chart) => ReactNode
       </div>
       {chart.contact_details ? <p className="small contact"><bdi>{chart.contact_details}</bdi></p> : null}
       <SyncPanel patient={id} />
-      <SubNav label={chart.name} parts={[{ to: `/caseload/${id}` as '/caseload', text: t('caseload.tab_documents') }, { to: `/caseload/${id}/sync` as '/caseload', text: t('caseload.tab_sync') }]} />
+      <SubNav label={chart.name} parts={[{ to: `/caseload/${id}` as '/caseload', text: t('caseload.tab_documents') }, { to: `/caseload/${id}/sync` as '/caseload', text: t('caseload.tab_sync') }, { to: `/caseload/${id}/shared` as '/caseload', text: t('passing.tab') }]} />
       {children(chart)}
     </>
   );

@@ -1,6 +1,6 @@
 /** What else can be done with a chart: change it, invite once more, delete it. */
 import { ActionIcon, Menu } from '@mantine/core';
-import { IconDots, IconEdit, IconMailForward, IconQrcode, IconTrash } from '@tabler/icons-react';
+import { IconDots, IconEdit, IconMailForward, IconMailQuestion, IconQrcode, IconTrash } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -26,6 +26,7 @@ export function ChartMenu({ chart, onDeleted }: { chart: Chart; onDeleted?: () =
           <ActionIcon variant="subtle" color="gray" size="lg" className="above" aria-label={t('caseload.menu', { name: chart.name })} loading={again.isPending}><IconDots size={20} /></ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
+          <Menu.Item leftSection={<IconMailQuestion size={17} />} renderRoot={(props) => <Link to="/caseload/requests" search={{ patient: chart.id }} {...props} />}>{t('caseload.ask')}</Menu.Item>
           <Menu.Item leftSection={<IconEdit size={17} />} onClick={() => setDoing('edit')}>{t('caseload.edit')}</Menu.Item>
           {chart.claimed ? null : (
             <>

@@ -1,9 +1,10 @@
 /** One document of a patient, and adding one. */
 import { Button } from '@mantine/core';
-import { IconArrowLeft } from '@tabler/icons-react';
+import { IconArrowLeft, IconShare3 } from '@tabler/icons-react';
 import { Link, useParams } from '@tanstack/react-router';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useWhy } from '../../lib/hooks.ts';
+import { useHeaders, useWhy } from '../../lib/hooks.ts';
 import { uploads, useUploads } from '../../lib/uploads.ts';
 import { Drop } from '../../ui/drop.tsx';
 import { NoteForm } from '../../ui/note-form.tsx';
@@ -11,6 +12,7 @@ import { Head, Note, Waiting } from '../../ui/pieces.tsx';
 import { RecordView } from '../../ui/record-view.tsx';
 import { UploadList } from '../../ui/upload-list.tsx';
 import { useChart } from './chart-frame.tsx';
+import { PassOn } from './shared.tsx';
 
 function useBack(id: string) {
   const { t } = useTranslation();
@@ -22,8 +24,19 @@ function useBack(id: string) {
 export function ChartDocument() {
   const { t } = useTranslation();
   const { id = '', record = '' } = useParams({ strict: false });
-  const { name, back } = useBack(id);
-  return <RecordView patient={id} id={record} title={name} author={t('activity.you')} back={back} />;
+  const { chart, name, back } = useBack(id);
+  const headers = useHeaders(id);
+  const header = headers.data?.find((one) => one.id === record);
+  const [sharing, setSharing] = useState(false);
+  return (
+    <>
+      <RecordView
+        patient={id} id={record} title={name} author={t('activity.you')}
+        back={<>{back}{chart.data && header ? <Button leftSection={<IconShare3 size={18} />} onClick={() => setSharing(true)}>{t('passing.share')}</Button> : null}</>}
+      />
+      {sharing && chart.data && header ? <PassOn chart={chart.data} header={header} onClose={() => setSharing(false)} /> : null}
+    </>
+  );
 }
 
 export function AddDocument() {

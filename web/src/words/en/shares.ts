@@ -177,7 +177,7 @@ export const viewer = {
   message: 'Message',
   read_only: 'Only what the patient chose is shown. What is missing here may exist elsewhere.',
   download: 'Download (FHIR)',
-  print: 'Print or save as PDF',
+  print: 'Print',
   expired: 'This link has expired',
   expired_more: 'It was made to last for a limited time. Ask the patient to share again.',
   revoked: 'This link was taken back',

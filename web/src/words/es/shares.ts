@@ -102,7 +102,7 @@ export const viewer = {
   title: 'Se compartió con usted una historia clínica', more: 'Se abre solo en su navegador. Aún no se ha pedido ni contado nada.', who: '¿Quién lee?', who_more: 'El paciente ve este nombre en su registro.',
   passcode: 'Código de acceso', passcode_more: 'El paciente se lo dijo.', passcode_left_one: 'Ese código no es correcto. Queda {{count}} intento.', passcode_left_other: 'Ese código no es correcto. Quedan {{count}} intentos.',
   open: 'Abrir la historia', opening: 'Abriendo la historia en este dispositivo …', from: 'Compartida por {{name}}', for: 'Para {{name}}', until: 'Abierta hasta {{when}}', message: 'Mensaje',
-  read_only: 'Solo se muestra lo que eligió el paciente. Lo que falta aquí puede existir en otra parte.', download: 'Descargar (FHIR)', print: 'Imprimir o guardar como PDF',
+  read_only: 'Solo se muestra lo que eligió el paciente. Lo que falta aquí puede existir en otra parte.', download: 'Descargar (FHIR)', print: 'Imprimir',
   expired: 'Este enlace ha caducado', expired_more: 'Se hizo para durar un tiempo limitado. Pida al paciente que comparta otra vez.', revoked: 'Este enlace fue retirado', revoked_more: 'El paciente terminó este acceso. Pregúntele si aún lo necesita.',
   ask: 'Pedir un enlace nuevo', asked: 'Se preguntó al paciente. Él decide.', unknown: 'En esta dirección no se comparte nada', unknown_more: 'Puede que el enlace esté cortado. Cópielo entero desde el mensaje.',
   no_key: 'Este enlace está incompleto', no_key_more: 'Falta lo que va después de #: ahí está la llave. Copie el enlace entero o escanee el código otra vez.', bad_key: 'La llave de este enlace no encaja. Copie otra vez el enlace entero.',

@@ -221,7 +221,11 @@ mod tests {
     fn what_is_carried_compressed_only_comes_plain_to_whoever_wants_it_so() {
         for one in ASSETS.iter().filter(|one| one.plain.is_none()) {
             let plain = one.unpacked();
-            assert!(plain.len() > one.gzip.map_or(0, <[u8]>::len), "{}", one.path);
+            assert!(
+                plain.len() > one.gzip.map_or(0, <[u8]>::len),
+                "{}",
+                one.path
+            );
         }
     }
 

@@ -29,10 +29,6 @@ CREATE INDEX document_requests_expiry ON document_requests (state, expires_at);
 -- A document that its author took back: kept, and the patient's alone.
 ALTER TABLE records ADD COLUMN withdrawn_at BIGINT;
 
--- A grant of single records that a grant's holder passed on: it ends with that.
-ALTER TABLE grants ADD COLUMN parent_id BLOB;
-CREATE INDEX grants_parent ON grants (parent_id) WHERE parent_id IS NOT NULL;
-
 -- A request for access that somebody makes for somebody else, about one record.
 ALTER TABLE access_requests ADD COLUMN for_account BLOB;
 ALTER TABLE access_requests ADD COLUMN record_id BLOB;

@@ -48,6 +48,9 @@ const PROVIDERS: &[Who] = &[
     Who::OtherType,
 ];
 const OWNER_AND_GRANTEE: &[Who] = &[Who::OtherType, Who::Owner];
+/// Whoever holds any grant: by then the other provider was given vaccines, by
+/// the rows that make grants to be revoked.
+const OWNER_AND_GRANTEES: &[Who] = &[Who::OtherProvider, Who::OtherType, Who::Owner];
 const SIGNED_IN: &[Who] = &[
     Who::Stranger,
     Who::OtherProvider,
@@ -499,7 +502,7 @@ pub const ROWS: &[Row] = &[
         ))
         .json(&body)
     }),
-    row("list_document_requests", OWNER_AND_GRANTEE, |world, _| {
+    row("list_document_requests", OWNER_AND_GRANTEES, |world, _| {
         Call::get(format!(
             "/api/v1/patients/{}/document-requests",
             world.patient()
@@ -529,7 +532,7 @@ pub const ROWS: &[Row] = &[
         ))
         .body("multipart/form-data; boundary=x", form)
     }),
-    row("list_shared_documents", OWNER_AND_GRANTEE, |world, _| {
+    row("list_shared_documents", OWNER_AND_GRANTEES, |world, _| {
         Call::get(format!(
             "/api/v1/patients/{}/shared-documents",
             world.patient()

@@ -262,10 +262,10 @@ fn day(typed: &str) -> Result<String, String> {
         return unclear();
     };
     let (year, month, day) = match (*first, *second, *third) {
-        (year, month, day) if year > 31 => (year, month, day),
-        (day, month, year) if year > 31 && day > 12 => (year, month, day),
-        (month, day, year) if year > 31 && day > 12 => (year, month, day),
-        (same, other, year) if year > 31 && same == other => (year, same, same),
+        (year, month, day) if year > 999 => (year, month, day),
+        (day, month, year) if year > 999 && day > 12 => (year, month, day),
+        (month, day, year) if year > 999 && day > 12 => (year, month, day),
+        (same, other, year) if year > 999 && same == other => (year, same, same),
         _ => return unclear(),
     };
     Ok(format!("{year:04}-{month:02}-{day:02}"))

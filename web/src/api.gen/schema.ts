@@ -208,6 +208,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit/checkpoint/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What verifies the log's checkpoints: to be kept where they are checked. */
+        get: operations["find_checkpoint_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit/consistency": {
         parameters: {
             query?: never;
@@ -1338,6 +1355,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/document-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests for documents that the caller made, over the whole caseload, newest
+         *     first.
+         */
+        get: operations["list_own_document_requests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/document-requests/by-token/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a link asks for. Public: whoever has the link. It shows nothing of the
+         *     record; 410 once the request is closed or its time is over.
+         */
+        get: operations["open_document_request"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/document-requests/by-token/{token}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends one document by a link. Public: whoever has the link. It is sealed on
+         *     arrival, and cannot be read again by whoever sent it.
+         */
+        post: operations["answer_document_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/document-requests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One request for documents. */
+        get: operations["find_document_request"];
+        /** Closes a request, or calls it off: its link takes nothing from then on. */
+        put: operations["update_document_request"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/documents/{id}": {
         parameters: {
             query?: never;
@@ -1350,8 +1445,35 @@ export interface paths {
         /** A new version of a document. `If-Match` names the version that it replaces. */
         put: operations["update_document"];
         post?: never;
-        /** Deletes a document for good: whoever manages the chart. */
+        /**
+         * Whoever manages the record deletes a document for good. Its source, on a chart
+         *     that was claimed, takes it back: it is shared and pushed no longer, and stays in
+         *     the patient's history.
+         */
         delete: operations["delete_document"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/documents/{id}/share": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shares one document with another practitioner: its source, and whoever manages
+         *     the record. On a chart that was claimed it needs a grant with `allow_reshare`;
+         *     without one the patient is asked (202). The patient sees and ends it among their
+         *     permissions. Sealed clients send the grant that they signed; to ask the patient
+         *     they send JSON, which needs no key.
+         */
+        post: operations["share_document"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1389,6 +1511,31 @@ export interface paths {
          *     `CASELOAD_TYPES`.
          */
         post: operations["create_chart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Opens a chart for every row of a table, and invites its patients. The first row
+         *     names the columns: `name` (or `First Name` and `Last Name`), `email`,
+         *     `date_of_birth` (or `DOB`), `contact_details` (or `Phone Number`),
+         *     `dietary_preferences`, `medical_history`, `carepatron_patient_id`; others are left
+         *     out. Comma, semicolon or tab; 500 rows and 4 MB at most. A row that is wrong keeps
+         *     no other out, and whom the caseload has already (by address or number) gets no
+         *     second chart. Assisted clients.
+         */
+        post: operations["import_charts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1449,6 +1596,23 @@ export interface paths {
         };
         /** What a patient is connected to, for whoever may see their synchronisation. */
         get: operations["list_patient_connections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/document-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Requests for a patient's documents, newest first. */
+        get: operations["list_document_requests"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1527,6 +1691,47 @@ export interface paths {
         put?: never;
         /** Version keys, sealed to the destinations that they are owed to. */
         post: operations["seal_owed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/request-documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a patient's documents: first everything is read again that the
+         *     patient's sources have; beside that a request goes out with a link by which
+         *     documents are sent without an account, and sealed on arrival.
+         */
+        post: operations["create_document_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/patients/{id}/shared-documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Documents that were shared by themselves: with the caller, and by the caller with
+         *     others, newest first.
+         */
+        get: operations["list_shared_documents"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1797,6 +2002,39 @@ export interface components {
             valid_from?: string | null;
             /** @description Types to write; those asked for where absent. */
             write_types?: string[] | null;
+        };
+        /** @description What the link of a request shows. */
+        AskedView: {
+            /** @description Who asks. */
+            asker_name: string;
+            asker_organization?: string | null;
+            /**
+             * Format: int64
+             * @description Documents that came so far, and the most that the link takes.
+             */
+            documents: number;
+            /** Format: date-time */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description Most bytes of all documents.
+             */
+            max_bytes: number;
+            /**
+             * Format: int64
+             * @description Largest document, in bytes.
+             */
+            max_document_bytes: number;
+            /** Format: int64 */
+            max_documents: number;
+            message: components["schemas"]["SecretText"];
+            /** Format: date */
+            patient_date_of_birth?: string | null;
+            patient_name: string;
+            /** @description Only what is about this day or later. */
+            since?: string | null;
+            /** @description Record types; empty: whatever there is. */
+            types: string[];
         };
         /** @description A patient for a connection. */
         AttachRequest: {
@@ -2248,7 +2486,7 @@ export interface components {
         DisclosureView: {
             /**
              * @description `record.read`, `record.list`, `record.download`, `record.export`,
-             *     `share.read` or `share.download`.
+             *     `share.read`, `share.download`, `record.push` or `record.file`.
              */
             action: string;
             /**
@@ -2294,6 +2532,60 @@ export interface components {
             title?: string | null;
             /** @description In the practice's words: kept as they are, and mapped to a record type. */
             type: string;
+        };
+        /** @description How a request ends. */
+        DocumentRequestDecision: {
+            /** @description `close` when what was needed is there, `cancel` when it is needed no more. */
+            decision: string;
+        };
+        /** @description A request for documents. */
+        DocumentRequestView: {
+            /**
+             * Format: date-time
+             * @description When the newest document came.
+             */
+            answered_at?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description How many documents came by the link.
+             */
+            documents: number;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: uuid */
+            id: string;
+            message?: components["schemas"]["SecretText"] | null;
+            /**
+             * Format: byte
+             * @description The same, sealed to the patient's inbox as a request for access is.
+             */
+            message_sealed: string;
+            /** Format: uuid */
+            patient_id: string;
+            /** @description `open`, `answered` (something came, more may), `closed`, `cancelled`, `expired`. */
+            status: string;
+            /**
+             * Format: uuid
+             * @description The wider synchronisation that came first; null without sources.
+             */
+            sync_id?: string | null;
+            /** @description Where the mail went. */
+            to?: string | null;
+            /** @description Empty: whatever there is. */
+            types: string[];
+            /** Format: date-time */
+            updated_at: string;
+            upload_url?: components["schemas"]["SecretText"] | null;
+            /**
+             * Format: uuid
+             * @description Who asked.
+             */
+            user_id: string;
+            user_name: string;
+            /** @description How it went out: `email`, or `link`, handed on by whoever asked. */
+            way: string;
         };
         /** @description A document: a record by another name. */
         DocumentView: {
@@ -2502,6 +2794,20 @@ export interface components {
          * @description UUIDv7, hyphenated, lower-case
          */
         Id: string;
+        /** @description What became of one row. */
+        ImportRowView: {
+            /**
+             * Format: uuid
+             * @description The patient.
+             */
+            id?: string | null;
+            /** @description What is wrong with an invalid row. */
+            problem?: string | null;
+            /** @description As a spreadsheet counts: the names of the columns are row 1. */
+            row: number;
+            /** @description `created`, `known` (the caseload has them already) or `invalid`. */
+            status: string;
+        };
         /** @description What an import did. */
         ImportView: {
             /**
@@ -2763,6 +3069,17 @@ export interface components {
             sealed_seed: components["schemas"]["Bytes"];
             /** @description First statement of the patient's chain. */
             statement: components["schemas"]["SignedStatement"];
+        };
+        /** @description What is asked for. */
+        NewRequest: {
+            /** @description What is said to whoever is asked. Shown by the link, never in a mail. */
+            message: components["schemas"]["SecretText"];
+            /** @description Only what is about this day or later: a FHIR date of any precision. */
+            since?: string | null;
+            /** @description Where a mail with the link goes; without it the caller hands on the link. */
+            to?: string | null;
+            /** @description Record types; whatever there is where absent. */
+            types?: string[];
         };
         /** @description One record version as written. */
         NewSealedRecord: {
@@ -3082,6 +3399,60 @@ export interface components {
             next?: string | null;
         };
         /** @description A page of a list. */
+        Page_DocumentRequestView: {
+            /** @description The items. */
+            items: {
+                /**
+                 * Format: date-time
+                 * @description When the newest document came.
+                 */
+                answered_at?: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: int64
+                 * @description How many documents came by the link.
+                 */
+                documents: number;
+                /** Format: date-time */
+                expires_at: string;
+                /** Format: uuid */
+                id: string;
+                message?: components["schemas"]["SecretText"] | null;
+                /**
+                 * Format: byte
+                 * @description The same, sealed to the patient's inbox as a request for access is.
+                 */
+                message_sealed: string;
+                /** Format: uuid */
+                patient_id: string;
+                /** @description `open`, `answered` (something came, more may), `closed`, `cancelled`, `expired`. */
+                status: string;
+                /**
+                 * Format: uuid
+                 * @description The wider synchronisation that came first; null without sources.
+                 */
+                sync_id?: string | null;
+                /** @description Where the mail went. */
+                to?: string | null;
+                /** @description Empty: whatever there is. */
+                types: string[];
+                /** Format: date-time */
+                updated_at: string;
+                upload_url?: components["schemas"]["SecretText"] | null;
+                /**
+                 * Format: uuid
+                 * @description Who asked.
+                 */
+                user_id: string;
+                user_name: string;
+                /** @description How it went out: `email`, or `link`, handed on by whoever asked. */
+                way: string;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
         Page_DocumentView: {
             /** @description The items. */
             items: {
@@ -3233,6 +3604,13 @@ export interface components {
                 record_ids?: string[];
                 /** @description Types to read. */
                 record_types: string[];
+                /**
+                 * Format: uuid
+                 * @description Who passed it on, where no manager gave it: it ends with their own.
+                 */
+                shared_by?: string | null;
+                /** @description Their name. */
+                shared_by_name?: string | null;
                 /** @description `active`, `scheduled`, `suspended`, `expired`, `revoked`. */
                 status: string;
                 /** Format: date-time */
@@ -3338,6 +3716,13 @@ export interface components {
                 message_sealed?: string | null;
                 /** Format: uuid */
                 patient_id: string;
+                /**
+                 * Format: uuid
+                 * @description For whom, where it is not who asks: somebody to whom they would pass one
+                 *     document on. A grant that approves is made to them.
+                 */
+                practitioner_id?: string | null;
+                practitioner_name?: string | null;
                 /** Format: uuid */
                 provider_id: string;
                 provider_name: string;
@@ -3345,6 +3730,11 @@ export interface components {
                 provider_type?: string | null;
                 /** @description Coded purpose of use. */
                 purpose: string;
+                /**
+                 * Format: uuid
+                 * @description The one record that it is about, where it is about one.
+                 */
+                record_id?: string | null;
                 record_types: string[];
                 /** @description `pending`, `approved`, `denied`, `expired`. */
                 status: string;
@@ -3375,6 +3765,39 @@ export interface components {
                  * @description To the minute.
                  */
                 last_seen_at: string;
+            }[];
+            /** @description Where the next page begins; null on the last. */
+            next?: string | null;
+        };
+        /** @description A page of a list. */
+        Page_SharedDocumentView: {
+            /** @description The items. */
+            items: {
+                /** @description `received` or `given`. */
+                direction: string;
+                document?: components["schemas"]["DocumentView"] | null;
+                /** Format: uuid */
+                document_id: string;
+                /** Format: date-time */
+                expiry_date?: string | null;
+                /** Format: uuid */
+                grant_id?: string | null;
+                /**
+                 * Format: uuid
+                 * @description The other side: who gave it, or who has it.
+                 */
+                practitioner_id: string;
+                practitioner_name: string;
+                record_types: string[];
+                /** Format: uuid */
+                request_id?: string | null;
+                /** Format: date-time */
+                shared_at: string;
+                /**
+                 * @description `active`, `scheduled`, `suspended`, `expired`, `revoked`; `asked` and `denied`
+                 *     where the patient was asked.
+                 */
+                status: string;
             }[];
             /** @description Where the next page begins; null on the last. */
             next?: string | null;
@@ -3527,6 +3950,13 @@ export interface components {
             record_ids?: string[];
             /** @description Types to read. */
             record_types: string[];
+            /**
+             * Format: uuid
+             * @description Who passed it on, where no manager gave it: it ends with their own.
+             */
+            shared_by?: string | null;
+            /** @description Their name. */
+            shared_by_name?: string | null;
             /** @description `active`, `scheduled`, `suspended`, `expired`, `revoked`. */
             status: string;
             /** Format: date-time */
@@ -3887,6 +4317,13 @@ export interface components {
             message_sealed?: string | null;
             /** Format: uuid */
             patient_id: string;
+            /**
+             * Format: uuid
+             * @description For whom, where it is not who asks: somebody to whom they would pass one
+             *     document on. A grant that approves is made to them.
+             */
+            practitioner_id?: string | null;
+            practitioner_name?: string | null;
             /** Format: uuid */
             provider_id: string;
             provider_name: string;
@@ -3894,6 +4331,11 @@ export interface components {
             provider_type?: string | null;
             /** @description Coded purpose of use. */
             purpose: string;
+            /**
+             * Format: uuid
+             * @description The one record that it is about, where it is about one.
+             */
+            record_id?: string | null;
             record_types: string[];
             /** @description `pending`, `approved`, `denied`, `expired`. */
             status: string;
@@ -4238,6 +4680,30 @@ export interface components {
         SendEmailView: boolean | string;
         /** @description Kinds of sensitivity: every one, none, or some. */
         Sensitive: boolean | string[];
+        /** @description A document, sent by a link. */
+        SentForm: {
+            /**
+             * Format: binary
+             * @description PDF, an image, text, a FHIR resource or Bundle, or a C-CDA; 25 MB at most.
+             */
+            file: string;
+            /** @description Who sends it. */
+            sender?: string | null;
+            title?: string | null;
+        };
+        /** @description What became of a document that was sent. */
+        SentView: {
+            /**
+             * Format: int64
+             * @description New records; 0 where the same was sent before.
+             */
+            created: number;
+            /**
+             * Format: int64
+             * @description Documents that came by this link.
+             */
+            documents: number;
+        };
         /** @description Counts over time. */
         SeriesView: {
             /** @description Every bucket, those without anything as well, oldest first. */
@@ -4294,10 +4760,45 @@ export interface components {
             /** @description Whom it is for; an empty text takes the name away. */
             recipientName?: string | null;
         };
+        /** @description With whom a document is shared. */
+        ShareDocumentRequest: {
+            /** @description The address of a verified provider. */
+            email?: string | null;
+            /**
+             * @description Until when; 90 days where absent, and never longer than the caller's own
+             *     access.
+             */
+            expiry_date?: string | null;
+            message?: components["schemas"]["SecretText"] | null;
+            /**
+             * Format: uuid
+             * @description A verified provider: their account. Either this or `email`.
+             */
+            practitioner_id?: string | null;
+        };
         /** @description Files of a link for other viewers, made anew. */
         ShareFiles: {
             /** @description All of them: what is not here is withdrawn. */
             files: components["schemas"]["LinkFile"][];
+        };
+        /** @description What became of sharing a document. */
+        ShareOutcomeView: {
+            /** Format: uuid */
+            document_id: string;
+            /**
+             * Format: uuid
+             * @description The permission, where it is shared.
+             */
+            grant_id?: string | null;
+            /** Format: uuid */
+            practitioner_id: string;
+            /**
+             * Format: uuid
+             * @description The request to the patient, where they are asked.
+             */
+            request_id?: string | null;
+            /** @description `shared`, or `asked` where the patient has to answer first. */
+            status: string;
         };
         /** @description What is shared by a link. */
         ShareRequest: {
@@ -4350,6 +4851,34 @@ export interface components {
             code?: string | null;
             display?: string | null;
             system?: string | null;
+        };
+        /** @description A document that was shared by itself. */
+        SharedDocumentView: {
+            /** @description `received` or `given`. */
+            direction: string;
+            document?: components["schemas"]["DocumentView"] | null;
+            /** Format: uuid */
+            document_id: string;
+            /** Format: date-time */
+            expiry_date?: string | null;
+            /** Format: uuid */
+            grant_id?: string | null;
+            /**
+             * Format: uuid
+             * @description The other side: who gave it, or who has it.
+             */
+            practitioner_id: string;
+            practitioner_name: string;
+            record_types: string[];
+            /** Format: uuid */
+            request_id?: string | null;
+            /** Format: date-time */
+            shared_at: string;
+            /**
+             * @description `active`, `scheduled`, `suspended`, `expired`, `revoked`; `asked` and `denied`
+             *     where the patient was asked.
+             */
+            status: string;
         };
         /** @description Whose record it is. */
         SharedPatientView: {
@@ -5107,6 +5636,29 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description A signed note (C2SP tlog-checkpoint) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    find_checkpoint_key: {
+        parameters: {
+            query?: {
+                /** @description `trail`, or `keys` for the public log of public keys. */
+                log?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A verifier key (C2SP signed-note): name, key id and Ed25519 key */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6123,7 +6675,7 @@ export interface operations {
                 fields?: string;
                 /** @description `true` for supporting resources too. Sealed clients only. */
                 supporting?: boolean;
-                /** @description Most items, 1 to 500; 50 where absent. */
+                /** @description Most items, 1 to 500, or to 1,000 with `fields=header`; 50 where absent. */
                 limit?: number;
                 /** @description `next` of the page before. */
                 cursor?: string;
@@ -7780,6 +8332,162 @@ export interface operations {
             };
         };
     };
+    list_own_document_requests: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DocumentRequestView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_document_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskedView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answer_document_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["SentForm"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_document_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentRequestView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_document_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DocumentRequestDecision"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentRequestView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     find_document: {
         parameters: {
             query?: never;
@@ -7856,12 +8564,60 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Deleted */
+            /** @description Deleted, or taken back */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    share_document: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat creates nothing twice */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShareDocumentRequest"];
+                "application/vnd.chartkey.sealed+json": components["schemas"]["SealedGrant"];
+            };
+        };
+        responses: {
+            /** @description Shared */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareOutcomeView"];
+                    "application/vnd.chartkey.sealed+json": components["schemas"]["WriteOutcome"];
+                };
+            };
+            /** @description The patient is asked */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareOutcomeView"];
+                };
             };
             "4XX": {
                 headers: {
@@ -7954,6 +8710,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChartView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_charts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportView"];
                 };
             };
             "4XX": {
@@ -8106,6 +8893,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_PatientConnectionView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_document_requests: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DocumentRequestView"];
                 };
             };
             "4XX": {
@@ -8303,6 +9124,76 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SealedCount"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_document_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat creates nothing twice, and is answered without `upload_url` */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentRequestView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_shared_documents: {
+        parameters: {
+            query?: {
+                /** @description Items on the page, 1 to 500; 50 where nothing is said. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SharedDocumentView"];
                 };
             };
             "4XX": {

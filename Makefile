@@ -49,7 +49,7 @@ demo: build ## Build it, and run it with made-up people and records
 test: deps wasm-test web doc-test rust-test sealed-test web-test ## All tests, natively, as WebAssembly and in the browser
 
 .PHONY: check
-check: fresh-log deps fmt deny wasm-test web lint gen-check rust-test sealed-test web-units ## What CI runs: format, lints, licences, generated files, vectors as WebAssembly, the Rust tests on both databases, the sealed journey, the web app's types and units
+check: fresh-log deps fmt deny wasm-test web lint gen-check doc-test rust-test sealed-test fuzz-short web-test ## What CI runs: format, lints, licences, generated files, and all of `make test`, with ten seconds of fuzzing for each parser
 	@echo; awk -F'\t' '{ printf "%-28s %3d min %2d s\n", $$1, $$2 / 60, $$2 % 60; all += $$2 } \
 	  END { printf "%-28s %3d min %2d s\n", "all", all / 60, all % 60 }' $(TARGET)/phases.tsv
 

@@ -85,7 +85,7 @@ impl std::io::Write for Wiped {
     fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
         let needed = self.0.len().saturating_add(piece.len());
         if needed > self.0.capacity() {
-            let room = needed.max(self.0.capacity().saturating_mul(2)).max(1_024);
+            let room = needed.max(self.0.capacity().saturating_mul(4)).max(1_024);
             let mut larger = Vec::with_capacity(room);
             larger.extend_from_slice(&self.0);
             wipe(&mut self.0);

@@ -24,7 +24,7 @@ mod visits;
 
 pub use authors::{Authors, Authorship};
 pub use cache::Cache;
-pub use caseload::{ImportRow, Imported};
+pub use caseload::{ChartAndTexts, ImportRow, Imported};
 pub use charts::{ChartText, ClaimSheet};
 pub use documents::TextDocument;
 pub use export::{ExportedDocument, RecordExport};

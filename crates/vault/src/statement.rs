@@ -116,6 +116,10 @@ pub struct PatientStatement {
 /// What a statement in a patient's chain can say.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "grants are what chains are made of, and one is read at a time"
+)]
 pub enum PatientSays {
     /// A generation of the patient seed begins. Signed by the previous
     /// generation's key, cosigned by the new; the first by itself, cosigned by

@@ -10,12 +10,15 @@ use super::{Assisted, AssistedFailure, ChartText, coded};
 use crate::Failure;
 use crate::charts::{self, KnownCharts, NewChart};
 
+/// A chart to open, and what is to be sealed into it.
+pub type ChartAndTexts = (NewChart, Vec<(ChartText, Zeroizing<String>)>);
+
 /// A patient of an imported file.
 pub struct ImportRow {
     /// Which row, as a spreadsheet counts.
     pub row: usize,
     /// Who; or why the row cannot be read.
-    pub patient: Result<(NewChart, Vec<(ChartText, Zeroizing<String>)>), String>,
+    pub patient: Result<ChartAndTexts, String>,
 }
 
 impl std::fmt::Debug for ImportRow {

@@ -3,7 +3,7 @@
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use chartkey_domain::charts::{MAX_IMPORT_BYTES, MAX_IMPORT_ROWS};
-use chartkey_service::assisted::{Assisted, ChartText, ImportRow, Imported};
+use chartkey_service::assisted::{Assisted, ChartAndTexts, ChartText, ImportRow, Imported};
 use chartkey_service::charts::{ChartFailure, NewChart};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -212,9 +212,10 @@ fn delimiter_of(text: &str) -> u8 {
     most.unwrap_or(b',')
 }
 
-type Row = (NewChart, Vec<(ChartText, Zeroizing<String>)>);
-
-fn read_row(columns: &[Option<Column>], record: &csv::StringRecord) -> Result<Row, String> {
+fn read_row(
+    columns: &[Option<Column>],
+    record: &csv::StringRecord,
+) -> Result<ChartAndTexts, String> {
     let all = |wanted: Column| -> Vec<&str> {
         let cells = columns.iter().zip(record.iter());
         cells
